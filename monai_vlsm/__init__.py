@@ -1,0 +1,1 @@
+"""Text-prompted medical image segmentation: VLSM-Adapter as a MONAI plugin."""

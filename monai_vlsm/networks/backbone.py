@@ -1,0 +1,176 @@
+"""Where the frozen CLIPSeg weights and their tokenizer come from: a hub id, a local folder, or the shipped ``tiny``."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from itertools import count
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import torch
+from torch import nn
+from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
+
+from monai_vlsm.errors import DataError, MissingFileError
+
+DEFAULT_BACKBONE = "CIDAS/clipseg-rd64-refined"
+ENVIRONMENT_VARIABLE = "MONAI_VLSM_BACKBONE"
+TINY_FOLDER = Path(__file__).parent / "tiny"
+
+_PINNED_REVISIONS = {DEFAULT_BACKBONE: "999e0328d9e10b484360c477313983f9afdd7050"}
+_serial_numbers = count()
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A CLIPSeg whose tensors every network of the process shares.
+
+    Args:
+        name: what the user calls it; written into checkpoints.
+        model: the loaded model; never changed and never moved to another device.
+        tokenizer: its tokenizer, or None where prompts come as token ids only.
+    """
+
+    name: str
+    model: CLIPSegForImageSegmentation
+    tokenizer: CLIPTokenizer | None = None
+    serial: int = field(default_factory=_serial_numbers.__next__, repr=False)
+
+    @property
+    def image_size(self) -> int:
+        """Height and width in pixels of the square pictures that the weights were trained on."""
+        return int(self.model.config.vision_config.image_size)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that tell backbones apart by their weights, wherever they were loaded from."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}".encode())
+            digest.update(tensor.detach().flatten()[:64].float().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def copy(self, trained: Callable[[str], bool] = lambda name: False) -> CLIPSegForImageSegmentation:
+        """Return modules of their own on the same, frozen tensors; those whose name is ``trained`` are cloned."""
+        memo: dict[int, Any] = {}
+        for name, parameter in self.model.named_parameters():
+            if not trained(name):
+                parameter.requires_grad_(False)
+                _register_shared(parameter, (self.serial, name))
+                memo[id(parameter)] = parameter
+        model = copy.deepcopy(self.model, memo)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(trained(name))
+        return model.eval()
+
+
+def resolve_name(backbone: str | None = None) -> str:
+    """Return the hub id, folder or ``"tiny"`` that ``backbone`` stands for.
+
+    None and the default id give way to the environment variable ``MONAI_VLSM_BACKBONE``.
+    """
+    if backbone in (None, "", DEFAULT_BACKBONE):
+        return os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_BACKBONE
+    return str(backbone)
+
+
+def load_backbone(backbone: str | Backbone | None = None) -> Backbone:
+    """Load a backbone once per process.
+
+    Args:
+        backbone: hub id, local folder, ``"tiny"`` or a Backbone (returned as it is).
+
+    Raises:
+        MissingFileError: if the folder does not exist, or the hub id is neither cached nor reachable.
+        DataError: if the folder holds something that is not CLIPSeg.
+    """
+    return backbone if isinstance(backbone, Backbone) else _load(resolve_name(backbone))
+
+
+def load_tokenizer(backbone: str | Backbone | None = None) -> CLIPTokenizer:
+    """Load the tokenizer of a backbone, without its weights; see :func:`load_backbone`."""
+    if not isinstance(backbone, Backbone):
+        return _load_tokenizer(resolve_name(backbone))
+    if backbone.tokenizer is None:
+        raise DataError(f"the backbone {backbone.name!r} has no tokenizer: give token ids instead of a prompt.")
+    return backbone.tokenizer
+
+
+@lru_cache(maxsize=2)
+def _load(name: str) -> Backbone:
+    model, loading = _from_pretrained(CLIPSegForImageSegmentation, name, dtype=torch.float32, output_loading_info=True)
+    missing = sorted(loading["missing_keys"])
+    if missing:
+        raise DataError(f"{name!r} is not a CLIPSeg: it lacks {len(missing)} tensors, the first is {missing[0]!r}.")
+    return Backbone(name if not Path(name).is_dir() else Path(name).name, model, _load_tokenizer(name))
+
+
+@lru_cache(maxsize=8)
+def _load_tokenizer(name: str) -> CLIPTokenizer:
+    return _from_pretrained(CLIPTokenizer, name)
+
+
+def _from_pretrained(kind: type, name: str, **options: Any) -> Any:
+    if name == "tiny" or Path(name).is_dir():
+        folder = TINY_FOLDER if name == "tiny" else name
+        try:
+            return kind.from_pretrained(folder, local_files_only=True, **options)  # type: ignore[attr-defined]
+        except (OSError, ValueError, RuntimeError) as error:
+            raise DataError(f"the backbone folder {str(folder)!r} cannot be loaded: {error}") from error
+    if name.startswith((".", "/", "~")):
+        raise MissingFileError(f"there is no backbone folder {str(Path(name).absolute())!r}.")
+    revision = _PINNED_REVISIONS.get(name)
+    try:
+        return kind.from_pretrained(name, revision=revision, local_files_only=True, **options)  # type: ignore[attr-defined]
+    except OSError:
+        pass
+    try:
+        return kind.from_pretrained(name, revision=revision, **options)  # type: ignore[attr-defined]
+    except OSError as error:
+        raise MissingFileError(_how_to_get(name, revision)) from error
+
+
+def _how_to_get(name: str, revision: str | None) -> str:
+    pinned = f" --revision {revision}" if revision else ""
+    return (
+        f"the backbone {name!r} is neither in the local cache nor reachable on the hub. Choose one:\n"
+        f"  1. fetch it once, where there is a network:  hf download {name}{pinned}\n"
+        f"  2. point to a folder with it:  --backbone /path/to/folder, or {ENVIRONMENT_VARIABLE}=/path/to/folder\n"
+        "  3. try everything without it on the small shipped one:  --backbone tiny"
+    )
+
+
+_shared: WeakValueDictionary[tuple, nn.Parameter] = WeakValueDictionary()
+_shared_lock = threading.Lock()
+
+
+def _register_shared(parameter: nn.Parameter, key: tuple[int, str]) -> nn.Parameter:
+    parameter.shared_key = key  # type: ignore[attr-defined]
+    return _shared.setdefault((key, parameter.device, parameter.dtype), parameter)
+
+
+def shared_parameters(model: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
+    """List (owner, name, parameter) of the tensors in ``model`` that belong to every network of the process."""
+    return [
+        (module, name, parameter)
+        for module in model.modules()
+        for name, parameter in module._parameters.items()
+        if parameter is not None and hasattr(parameter, "shared_key")
+    ]
+
+
+def convert_shared(parameter: nn.Parameter, function: Callable[[torch.Tensor], torch.Tensor]) -> nn.Parameter:
+    """Convert a shared tensor (to another device or type) once for all networks, leaving the original in place."""
+    with torch.no_grad(), _shared_lock:
+        converted = function(parameter)
+        if converted is parameter:
+            return parameter
+        key = parameter.shared_key  # type: ignore[attr-defined]
+        return _register_shared(nn.Parameter(converted, requires_grad=False), key)

@@ -1,0 +1,70 @@
+"""From a datalist's prompts to token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Randomizable, Transform
+
+from monai_vlsm.errors import DataError
+from monai_vlsm.networks.backbone import Backbone, load_tokenizer
+from monai_vlsm.networks.text import tokenize
+
+RANDOM = "random"
+
+
+class SelectPromptd(Randomizable, Transform):
+    """Choose the prompt of an image out of its entry in the datalist.
+
+    Args:
+        level: ``"random"`` draws one of all levels except p0, then one of its sentences, each with equal chance, as the
+            paper does in training; a level such as ``"p1"`` takes its first sentence, always the same.
+        default: prompt of entries without ``prompts``, such as those that an annotation tool sends.
+
+    Raises:
+        DataError: if an entry does not have the level.
+    """
+
+    def __init__(self, level: str = RANDOM, default: str = "") -> None:
+        self.level = level
+        self.default = default
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Set ``prompt`` (string) from ``prompts`` (level -> sentences)."""
+        prompts = data.get("prompts")
+        return {**data, "prompt": self._select(prompts, data) if prompts else self.default}
+
+    def _select(self, prompts: Mapping[str, Any], data: Mapping[Hashable, Any]) -> str:
+        levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
+        if not levels or levels[0] not in prompts:
+            image = data.get("image")
+            name = str(getattr(image, "meta", {}).get("filename_or_obj", image))
+            raise DataError(
+                f"prompt level {self.level!r} is not in the datalist entry of {name!r}, it has {sorted(prompts)}. "
+                "Write the datalist anew with 'python -m monai_vlsm prepare', or choose one of these as 'prompt_level'."
+            )
+        level = levels[self.R.randint(len(levels))] if self.level == RANDOM else self.level
+        sentences = [prompts[level]] if isinstance(prompts[level], str) else list(prompts[level])
+        return sentences[self.R.randint(len(sentences))] if self.level == RANDOM else sentences[0]
+
+
+class TokenizePromptd(MapTransform):
+    """Turn prompts into ``input_ids`` and ``attention_mask``, each (L,) int64 with L = 77.
+
+    Args:
+        keys: of the prompts (strings); with several keys, the last one wins.
+        backbone: whose tokenizer is used: hub id, local folder or ``"tiny"``.
+    """
+
+    def __init__(self, keys: KeysCollection = "prompt", backbone: str | Backbone | None = None) -> None:
+        super().__init__(keys)
+        self.tokenizer = load_tokenizer(backbone)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add the tokens to ``data``."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result.update({name: tokens[0] for name, tokens in tokenize(self.tokenizer, result[key]).items()})
+        return result
