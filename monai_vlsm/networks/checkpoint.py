@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from monai_vlsm.errors import DataError
+from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks.backbone import Backbone
 
 _LABEL_BYTES = 96
+_Network = TypeVar("_Network", bound=nn.Module)
 
 _REFERENCE_NAMES = {
     "v_attn_adapters": "vision_attention_adapters",
@@ -40,6 +43,31 @@ def load_adapter_state_dict(network: nn.Module, tensors: Mapping[str, torch.Tens
     """
     _require_equal_names(set(adapter_state_dict(network)), set(tensors))
     network.load_state_dict({**network.state_dict(), **tensors})
+
+
+def load_checkpoint(network: _Network, path: str | Path) -> _Network:
+    """Load ``{"model": state_dict}``, or a bare state dict, from a file into ``network`` and return the network.
+
+    Only tensors are read from the file, no code is run.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        DataError: if the file is damaged or does not fit the network.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(
+            f"there is no checkpoint {str(Path(path).absolute())!r}. Train first: "
+            "python -m monai.bundle run training --config_file bundles/NAME/configs/train.json"
+        )
+    try:
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise DataError(f"the checkpoint {str(path)!r} is damaged, or holds more than tensors: {error}") from error
+    try:
+        network.load_state_dict(loaded.get("model", loaded))
+    except DataError as error:
+        raise DataError(f"{str(path)!r}: {error}") from error
+    return network
 
 
 def convert_reference_checkpoint(state_dict: Mapping[str, Any]) -> dict[str, torch.Tensor]:

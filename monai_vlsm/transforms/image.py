@@ -19,6 +19,8 @@ from torch.nn.functional import interpolate
 from monai_vlsm.errors import DataError, MissingFileError
 
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+TWO_DIMENSIONAL = "two_dimensional"
+"""Metadata key of medical files with two axes, which get a third while they are worked on."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -111,6 +113,7 @@ class _Load(LoadImage):
                 data = data[..., 0]
             if data.ndim == 3:
                 data = data[..., None]
+                data.meta[TWO_DIMENSIONAL] = True
             data.meta["spatial_shape"] = np.array(data.shape[1:])
         if data.ndim > 4 or data.shape[0] not in (1, 3, 4):
             raise DataError(
@@ -258,8 +261,19 @@ def network_input(pictures: torch.Tensor, image_size: int) -> torch.Tensor:
     Antialiased bilinear, as PIL resizes (test_preprocessing_equals_pil).
     """
     pictures = interpolate(pictures, size=(image_size, image_size), mode="bilinear", antialias=True)
-    mean, std = (pictures.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    mean, std = _imagenet(pictures)
     return (pictures - mean) / std
+
+
+def denormalised(pictures: torch.Tensor) -> torch.Tensor:
+    """Undo the normalisation of :func:`network_input`: (N, 3, H, W) in [0, 1], for looking at."""
+    mean, std = _imagenet(pictures)
+    return pictures * std + mean
+
+
+def _imagenet(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, std = (like.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean, std
 
 
 class NetworkImaged(MapTransform):

@@ -40,6 +40,7 @@ class _CLIPSegNetwork(nn.Module):
     ) -> None:
         super().__init__()
         source = load_backbone(backbone)
+        self.backbone_name = source.name
         self.image_size = source.image_size
         self.tokenizer = source.tokenizer
         self.backbone: Any = source.copy(trained)

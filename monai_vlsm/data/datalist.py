@@ -1,0 +1,246 @@
+"""Datalists: which image belongs to which mask and prompts, read from and written to a data set's folder."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PureWindowsPath
+from typing import Any
+
+from monai_vlsm.errors import DataError, MissingFileError
+
+SPLITS = ("training", "validation", "test")
+DATALIST_NAME = "datalist.json"
+
+# File names of the published annotations, naamiinepal/medvlsm@dc36a3af.
+_PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+_MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
+
+
+def load_datalist(dataset_dir: str | Path, split: str) -> list[dict[str, Any]]:
+    """Read the entries of one split: from ``datalist.json``, or else from the published layout.
+
+    The published layout is ``images/``, ``masks/`` and ``anns/{train,val,test}.json``; it is only read.
+
+    Args:
+        dataset_dir: folder of the data set.
+        split: one of ``SPLITS``.
+
+    Returns:
+        ``{"image": path, "label": path, "prompts": {"p0": [""], "p1": [...], ...}}`` with absolute paths to files
+        that exist and stripped texts.
+
+    Raises:
+        MissingFileError: if the folder, its annotations or a file named there is missing.
+        DataError: if the annotations cannot be read, have another structure, or no entry in this split.
+    """
+    if split not in SPLITS:
+        raise DataError(f"expected a split out of {', '.join(SPLITS)}, got {split!r}: correct its name.")
+    folder = _existing_folder(dataset_dir)
+    source, entries = _read_split(folder, split)
+    if not entries:
+        filled = [other for other in SPLITS if other != split and _read_split(folder, other)[1]]
+        raise DataError(
+            f"expected entries in split {split!r}, but it is empty in {str(source)!r}; "
+            f"splits with entries: {', '.join(filled) or 'none'}. Choose one of these, or prepare the data set anew."
+        )
+    checked = [_absolute(_checked_entry(entry, f"{source}, entry {i}"), folder) for i, entry in enumerate(entries)]
+    _check_files(checked, folder, split)
+    return checked
+
+
+def write_datalist(
+    dataset_dir: str | Path, splits: Mapping[str, Sequence[Mapping[str, Any]]], description: str = ""
+) -> None:
+    """Check the entries as ``load_datalist`` does and write ``datalist.json``, whole or not at all.
+
+    Args:
+        dataset_dir: folder of the data set, which holds the images and masks already.
+        splits: split -> entries, with paths relative to the folder; a split left out is written empty.
+        description: one line about the data set, kept in the file.
+
+    Raises:
+        MissingFileError: if the folder or a file named in an entry is missing.
+        DataError: if a split is unknown, an entry has another structure, or there is no entry at all.
+    """
+    folder = _existing_folder(dataset_dir)
+    unknown = sorted(set(splits) - set(SPLITS))
+    if unknown:
+        raise DataError(f"expected splits out of {', '.join(SPLITS)}, got {unknown[0]!r}: correct its name.")
+    if not any(splits.values()):
+        raise DataError(f"expected at least one entry to write to {str(folder / DATALIST_NAME)!r}, got none.")
+    content: dict[str, Any] = {"description": description} if description else {}
+    for split in SPLITS:
+        content[split] = [_checked_entry(e, f"split {split!r}, entry {i}") for i, e in enumerate(splits.get(split, ()))]
+        _check_files([_absolute(entry, folder) for entry in content[split]], folder, split)
+    part = folder / f".{DATALIST_NAME}.{os.getpid()}.part"
+    try:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+        os.replace(part, folder / DATALIST_NAME)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def read_description(dataset_dir: str | Path) -> str:
+    """Return the description that ``write_datalist`` put into ``datalist.json``; empty if it has none."""
+    content = _read_json(Path(dataset_dir) / DATALIST_NAME)
+    description = content.get("description", "") if isinstance(content, dict) else ""
+    return description if isinstance(description, str) else ""
+
+
+def list_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str]]:
+    """List images to predict as ``[{"image": absolute path}]``, each of them once.
+
+    Args:
+        source: a folder (its own files in natural order; no sub-folders, no hidden files), a file, a glob pattern,
+            or a list of these.
+
+    Raises:
+        MissingFileError: if something named does not exist or holds no image.
+        DataError: if a file that is named has an unknown extension.
+    """
+    sources = [source] if isinstance(source, str | Path) else list(source)
+    # An empty path would mean the current folder.
+    if not all(map(str, sources)) or not sources:
+        raise MissingFileError(f"expected at least one image, got {source!r}: name a folder, a file or a pattern.")
+    paths = [path for item in sources for path in _expand(os.path.abspath(os.path.expanduser(item)))]
+    return [{"image": path} for path in dict.fromkeys(paths)]
+
+
+def _expand(source: str) -> list[str]:
+    known = ", ".join((*_IMAGE_SUFFIXES, *_MEDICAL_SUFFIXES))
+    if os.path.isfile(source):
+        if not _is_image(source):
+            raise DataError(f"expected an image with one of the extensions {known}, got {source!r}: convert it first.")
+        return [source]
+    if os.path.isdir(source):
+        candidates: Iterable[str] = (os.path.join(source, name) for name in os.listdir(source))
+    else:
+        candidates = glob.glob(source, recursive=True)
+    found = sorted((path for path in candidates if _is_image(path) and os.path.isfile(path)), key=_natural)
+    if not found:
+        state = "holds none" if os.path.isdir(source) else "matches none" if glob.has_magic(source) else "is missing"
+        raise MissingFileError(
+            f"expected images ({known}), but {source!r} {state}. "
+            "Name a file, a folder that holds images itself (sub-folders are not searched) or a pattern."
+        )
+    return found
+
+
+def _is_image(path: str) -> bool:
+    name = os.path.basename(path).lower()
+    return not name.startswith(".") and name.endswith((*_IMAGE_SUFFIXES, *_MEDICAL_SUFFIXES))
+
+
+def _natural(path: str) -> list[tuple[int, str]]:
+    """Sort key under which image 2 comes before image 10."""
+    parts = re.split(r"(\d+)", path.lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, path)]
+
+
+def _existing_folder(dataset_dir: str | Path) -> Path:
+    folder = Path(os.path.abspath(Path(dataset_dir).expanduser()))
+    if not folder.is_dir():
+        raise MissingFileError(
+            f"expected the data set in the folder {str(folder)!r}, which does not exist. {_how(folder)}"
+        )
+    return folder
+
+
+def _how(folder: Path) -> str:
+    name, out = shlex.quote(folder.name), shlex.quote(str(folder))
+    return f"Make it with: python -m monai_vlsm prepare {name} --source DOWNLOAD --out {out}"
+
+
+def _read_split(folder: Path, split: str) -> tuple[Path, list[Any]]:
+    """Return the file that holds the split and its entries in our own form, not checked yet."""
+    if (folder / DATALIST_NAME).is_file():
+        source = folder / DATALIST_NAME
+        content = _read_json(source)
+        if not isinstance(content, dict):
+            raise DataError(
+                f"expected an object with the keys {', '.join(SPLITS)} in {str(source)!r}, "
+                f"got {type(content).__name__}. Mend or replace the file."
+            )
+        return source, _as_list(content.get(split, []), f"{source}, key {split!r}")
+    if not (folder / "anns").is_dir():
+        raise MissingFileError(
+            f"expected {DATALIST_NAME!r} or the published layout (images/, masks/, anns/) in {str(folder)!r}, "
+            f"found neither. {_how(folder)}"
+        )
+    source = folder / "anns" / _PUBLISHED_FILES[split]
+    if not source.is_file():
+        raise MissingFileError(f"expected the annotations of split {split!r} in {str(source)!r}, which is missing.")
+    entries = _as_list(_read_json(source), str(source))
+    return source, [_from_published(entry, f"{source}, entry {i}") for i, entry in enumerate(entries)]
+
+
+def _read_json(source: Path) -> Any:
+    try:
+        return json.loads(source.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise DataError(
+            f"expected JSON in {str(source)!r}, but {where}: {error.msg}. Mend or replace the file."
+        ) from None
+    except UnicodeDecodeError as error:
+        raise DataError(f"expected UTF-8 text in {str(source)!r}, but {error}. Mend or replace the file.") from None
+
+
+def _as_list(value: Any, where: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise DataError(f"{where}: expected a list of entries, got {type(value).__name__}. Mend or replace the file.")
+    return value
+
+
+def _from_published(entry: Any, where: str) -> dict[str, Any]:
+    image = _relative_path(entry, "img_name", where, "images")
+    label = _relative_path(entry, "mask_name", where, "masks")
+    return {"image": image, "label": label, "prompts": entry.get("prompts")}
+
+
+def _checked_entry(entry: Any, where: str) -> dict[str, Any]:
+    paths = {key: _relative_path(entry, key, where) for key in ("image", "label")}
+    prompts = entry.get("prompts")
+    if not isinstance(prompts, Mapping) or not prompts:
+        raise DataError(f"{where}: expected levels 'p0', 'p1', ... under the key 'prompts', got {prompts!r}.")
+    return {**paths, "prompts": {level: _texts(level, value, where) for level, value in prompts.items()}}
+
+
+def _relative_path(entry: Any, key: str, where: str, below: str = "") -> str:
+    """Return the path under ``key``, which must stay in the folder ``below`` that of the data set."""
+    value = entry.get(key) if isinstance(entry, Mapping) else None
+    if not isinstance(value, str) or not value:
+        raise DataError(f"{where}: expected a file name under the key {key!r}, got {value!r}.")
+    # Also refuses drive letters and backslashes, for folders that are shared between systems.
+    if PureWindowsPath(value).anchor or os.path.normpath(value).split(os.sep)[0] == os.pardir:
+        raise DataError(f"{where}: expected a path that stays in the data set's folder under {key!r}, got {value!r}.")
+    return f"{below}/{value}" if below else value
+
+
+def _texts(level: Any, value: Any, where: str) -> list[str]:
+    texts = [value] if isinstance(value, str) else value
+    if not isinstance(level, str) or not re.fullmatch(r"p\d+", level):
+        raise DataError(f"{where}: expected prompt levels 'p0', 'p1', ... under 'prompts', got {level!r}.")
+    if not isinstance(texts, Sequence) or not texts or not all(isinstance(text, str) for text in texts):
+        raise DataError(f"{where}: expected a text or a list of texts under 'prompts', {level!r}, got {value!r}.")
+    return [text.strip() for text in texts]
+
+
+def _absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+    return {**entry, **{key: os.path.normpath(folder / entry[key]) for key in ("image", "label")}}
+
+
+def _check_files(entries: Iterable[Mapping[str, Any]], folder: Path, split: str) -> None:
+    paths = dict.fromkeys(entry[key] for entry in entries for key in ("image", "label"))
+    missing = [path for path in paths if not os.path.isfile(path)]
+    if missing:
+        first = ", ".join(map(repr, missing[:3])) + (", ..." if len(missing) > 3 else "")
+        raise MissingFileError(
+            f"expected {len(paths)} files in split {split!r}, but {len(missing)} are missing: {first}. {_how(folder)}"
+        )

@@ -1,0 +1,66 @@
+"""Masks back to files, in the size, orientation and kind of the image they belong to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import SaveImaged
+from PIL import Image
+
+from monai_vlsm.transforms.image import TWO_DIMENSIONAL, is_raster
+
+
+class SaveMaskd(SaveImaged):
+    """Write masks beside each other into one folder: PNG (0 / 255) for raster images, NIfTI (0 / 1) for all others.
+
+    MONAI's SaveImaged has one file type for a whole run and drops the third axis of one-slice volumes.
+
+    Args:
+        keys: of the masks (1, W, H[, D]); their metadata names the image.
+        output_dir: folder, made if it is not there. A mask is called as its image, with ``postfix``; where that name
+            is taken by another image of the run, folder and suffix of the image become part of it.
+        postfix: behind the name of the image.
+    """
+
+    def __init__(self, keys: KeysCollection, output_dir: str | Path, postfix: str = "mask") -> None:
+        super().__init__(keys, output_dir=str(output_dir), print_log=False)
+        self.output_dir = Path(output_dir)
+        self.postfix = postfix
+        self._written: dict[Path, str] = {}
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Write the masks in ``data``; nothing in it is changed."""
+        for key in self.key_iterator(dict(data)):
+            self._save(data[key])
+        return dict(data)
+
+    def _save(self, mask: Any) -> None:
+        source = str(mask.meta["filename_or_obj"])
+        path = self._path(source)
+        self._written[path] = source
+        self.output_dir.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name("." + path.name)
+        array = mask.as_subclass(torch.Tensor)[0].cpu().numpy().astype(np.uint8)
+        if is_raster(source):
+            Image.fromarray(array.T * 255).save(partial)
+        else:
+            array = array[..., 0] if mask.meta.get(TWO_DIMENSIONAL) else array
+            affine = np.asarray(mask.meta.get("original_affine", mask.affine), dtype=float)
+            nibabel.save(nibabel.Nifti1Image(array, affine), partial)
+        os.replace(partial, path)
+
+    def _path(self, source: str) -> Path:
+        suffix = ".png" if is_raster(source) else ".nii.gz"
+        stem = Path(Path(source).name.removesuffix(".gz")).stem
+        path = self.output_dir / f"{stem}_{self.postfix}{suffix}"
+        if self._written.get(path, source) != source:
+            whole = f"{Path(source).parent.name}_{Path(source).name}".replace(".", "_")
+            path = self.output_dir / f"{whole}_{self.postfix}{suffix}"
+        return path
