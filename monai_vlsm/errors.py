@@ -31,17 +31,25 @@ def show_plainly() -> None:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, UserError):
-        cause = cause.__cause__ or cause.__context__
-    message = str(cause) if cause is not None else _from_worker(str(error))
+    message = _find_message(error)
     if message is None:
         sys.__excepthook__(kind, error, traceback)
     else:
         sys.stderr.write(f"\nerror: {message}\n(MONAI_VLSM_TRACEBACK=1 shows the whole traceback)\n")
 
 
+def _find_message(error: BaseException | None) -> str | None:
+    """Return the message of the first UserError among ``error`` and its causes."""
+    while error is not None:
+        message = _from_worker(str(error)) or (str(error) if isinstance(error, UserError) else None)
+        if message is not None:
+            return message
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def _from_worker(text: str) -> str | None:
-    """Find a UserError in the text that PyTorch makes of an error in a data loading process."""
-    found = re.search(rf"^{re.escape(__name__)}\.\w+: (.+)", text, re.MULTILINE)
-    return found.group(1) if found else None
+    """Find a UserError in the text that PyTorch makes of an error in a data loading process: a whole traceback."""
+    begin, end = rf"^{re.escape(__name__)}\.\w+: ", r"\n\n(?:The above exception|During handling)|\s*\Z"
+    found = re.findall(f"{begin}(.+?)(?:{end})", text, re.MULTILINE | re.DOTALL)
+    return found[-1] if found else None

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import textwrap
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, binary_erosion
 
 TRUTH_COLOUR = (64, 220, 96)
 PRED_COLOUR = (255, 72, 72)
-_CAPTION_HEIGHT = 14
+MIN_WIDTH = 256
+"""Pixels; narrower images are enlarged, so that outlines and captions have room."""
+
+_MAX_FACTOR = 32
+_LINE_HEIGHT = 13
+_MARGIN = 3
+_BACKGROUND = (24, 24, 24)
 
 
 def draw_overlay(
@@ -22,19 +30,21 @@ def draw_overlay(
         image: (H, W, 3) float in [0, 1], upright.
         pred: (H, W), prediction where above 0.
         truth: (H, W), annotation where above 0.
-        caption: written below the image, for example the prompt.
+        caption: written below the image, for example the prompt; wrapped where it is long.
 
     Returns:
-        (H + 14, W, 3) uint8 with a caption, (H, W, 3) without.
+        (k H, k W, 3) uint8, and below it the lines of the caption. k is 1 for images at least 256 pixels wide, else the
+        smallest whole number that makes them so (at most 32).
     """
-    picture = (np.clip(image, 0, 1) * 255).round().astype(np.uint8)
+    factor = min(_MAX_FACTOR, math.ceil(MIN_WIDTH / image.shape[1]))
+    picture = _enlarge((np.clip(image, 0, 1) * 255).round().astype(np.uint8), factor)
     if pred is not None:
-        inside = pred > 0
+        inside = _enlarge(pred > 0, factor)
         picture[inside] = (0.75 * picture[inside] + 0.25 * np.array(PRED_COLOUR)).astype(np.uint8)
         picture[_outline(inside)] = PRED_COLOUR
     if truth is not None:
-        picture[_outline(truth > 0)] = TRUTH_COLOUR
-    return _add_caption(picture, caption) if caption else picture
+        picture[_outline(_enlarge(truth > 0, factor))] = TRUTH_COLOUR
+    return _add_caption(picture, caption)
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
@@ -43,11 +53,15 @@ def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 4) -> np.ndarra
     scaled = [_to_width(picture, width) for picture in pictures]
     rows = [scaled[start : start + columns] for start in range(0, len(scaled), columns)]
     heights = [max(picture.shape[0] for picture in row) for row in rows]
-    sheet = np.full((sum(heights), min(columns, len(scaled)) * width, 3), 24, dtype=np.uint8)
+    sheet = np.full((sum(heights), min(columns, len(scaled)) * width, 3), _BACKGROUND, dtype=np.uint8)
     for row, top in zip(rows, np.cumsum([0, *heights]), strict=False):
         for column, picture in enumerate(row):
             sheet[top : top + picture.shape[0], column * width : (column + 1) * width] = picture
     return sheet
+
+
+def _enlarge(array: np.ndarray, factor: int) -> np.ndarray:
+    return array.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def _outline(mask: np.ndarray) -> np.ndarray:
@@ -56,9 +70,26 @@ def _outline(mask: np.ndarray) -> np.ndarray:
 
 
 def _add_caption(picture: np.ndarray, caption: str) -> np.ndarray:
-    strip = Image.new("RGB", (picture.shape[1], _CAPTION_HEIGHT), (24, 24, 24))
-    ImageDraw.Draw(strip).text((2, 1), caption.encode("latin-1", "replace").decode("latin-1"), fill=(240, 240, 240))
+    lines = _wrap(caption, picture.shape[1] - 2 * _MARGIN)
+    if not lines:
+        return picture
+    strip = Image.new("RGB", (picture.shape[1], len(lines) * _LINE_HEIGHT + 2 * _MARGIN), _BACKGROUND)
+    draw = ImageDraw.Draw(strip)
+    for number, line in enumerate(lines):
+        draw.text((_MARGIN, _MARGIN + number * _LINE_HEIGHT), line, fill=(240, 240, 240))
     return np.concatenate([picture, np.asarray(strip)])
+
+
+def _wrap(caption: str, width: int) -> list[str]:
+    """Break a caption into the longest lines that are at most ``width`` pixels wide."""
+    caption = caption.encode("latin-1", "replace").decode("latin-1")
+    font = ImageFont.load_default()
+    lines: list[str] = []
+    for characters in range(min(len(caption), width), 0, -1):
+        lines = textwrap.wrap(caption, characters)
+        if all(font.getlength(line) <= width for line in lines):
+            break
+    return lines
 
 
 def _to_width(picture: np.ndarray, width: int) -> np.ndarray:

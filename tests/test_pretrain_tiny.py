@@ -29,7 +29,7 @@ def tiny():
     """The modules of the script by their short names."""
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
-        names = ("scenes", "prompts", "tokenizer", "model", "report")
+        names = ("scenes", "prompts", "tokenizer", "hints", "model", "report")
         modules = {name: importlib.import_module(f"tiny_{name}") for name in names}
         return SimpleNamespace(**modules, pretrain=importlib.import_module("pretrain_tiny"))
     finally:
@@ -95,6 +95,27 @@ def test_prompts_leave_the_words_of_the_phantom_to_the_phantom(tiny):
     texts = [p.text for i, s in enumerate(scenes) for p in tiny.prompts.draw_prompts(s, np.random.default_rng(i), 6)]
     assert len(texts) == 300
     assert not {"cyst", "cysts", "mass", "masses"} & set(" ".join(texts).split())
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_a_prompt_is_labelled_with_the_attributes_that_it_names(tiny, index):
+    scene = tiny.scenes.draw_scene(5, index)
+    prompt = tiny.prompts.draw_prompts(scene, np.random.default_rng(index), 1)[0]
+    labels = dict(zip(tiny.scenes.ATTRIBUTES, tiny.hints.prompt_labels(scene, prompt), strict=True))
+    named = {name: label for name, label in labels.items() if label != tiny.hints.NOTHING}
+    values = {name: tiny.scenes.ATTRIBUTES[name][label] for name, label in named.items()}
+    assert set(values) == set(prompt.kind)
+    assert tiny.prompts.matches(scene, values) == prompt.targets
+
+
+@pytest.mark.parametrize("index", range(6))
+def test_patches_are_labelled_where_the_objects_are(tiny, index):
+    scene = tiny.scenes.draw_scene(5, index)
+    labels = tiny.hints.patch_labels(scene, 8).reshape(5, 12, 12).repeat(8, axis=1).repeat(8, axis=2)
+    colours = tiny.scenes.ATTRIBUTES["colour"]
+    for thing in scene.things:
+        row, column = (int(np.median(where)) for where in np.nonzero(thing.mask))
+        assert colours[labels[1, row, column]] == thing.attributes["colour"]
 
 
 def test_every_word_of_the_prompts_is_one_token(tiny, tokenizer):

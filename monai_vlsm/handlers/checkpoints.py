@@ -7,6 +7,7 @@ import os
 import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import ignite.distributed as idist
@@ -30,7 +31,7 @@ class AtomicCheckpointSaver(CheckpointSaver):
 
     def __init__(self, save_dir: str, save_dict: dict, key_metric_filename: str = "model.pt", **kwargs: Any) -> None:
         super().__init__(save_dir, save_dict, save_key_metric=True, key_metric_filename=key_metric_filename, **kwargs)
-        self._checkpoint.save_handler = _FixedNameSaver(save_dir, key_metric_filename)
+        self._checkpoint.save_handler = _FixedNameSaver(save_dir, key_metric_filename, list(save_dict))
 
     @property
     def _checkpoint(self) -> Any:
@@ -38,18 +39,23 @@ class AtomicCheckpointSaver(CheckpointSaver):
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best score so far and its file."""
-        return {"saved": [tuple(item) for item in self._checkpoint._saved]}
+        return dict(self._checkpoint.state_dict())
 
 
 class _FixedNameSaver(DiskSaver):
-    """Write atomically, always under the same name; a better model replaces the file, so nothing is to be removed."""
+    """Write atomically, always under the same name and with the names of what is saved, also of a single object.
 
-    def __init__(self, directory: str, filename: str) -> None:
+    A better model replaces the file, so nothing is to be removed.
+    """
+
+    def __init__(self, directory: str, filename: str, names: list[str]) -> None:
         super().__init__(directory, atomic=True, require_empty=False)
         self.filename = filename
+        self.names = names
 
     def __call__(self, checkpoint: Mapping, filename: str, metadata: Mapping | None = None) -> None:
-        super().__call__(checkpoint, self.filename, metadata)
+        named = {self.names[0]: checkpoint} if len(self.names) == 1 else checkpoint
+        super().__call__(named, self.filename, metadata)
 
     def remove(self, filename: str) -> None:
         """Keep the file: the next model is written over it."""
@@ -124,7 +130,7 @@ class TrainingState:
             for name, item in self.engines.items():
                 vars(item.state).update(saved["engines"][name])
             _set_random_states(saved["random"])
-        except (KeyError, RuntimeError, EOFError, ValueError) as error:
+        except (KeyError, RuntimeError, EOFError, UnpicklingError, TypeError, ValueError) as error:
             raise DataError(f"training cannot go on from {str(self.path)!r}: {error}") from error
         _logger.info(f"Resumed from {str(self.path)!r}, {engine.state.epoch} epochs are done.")
 

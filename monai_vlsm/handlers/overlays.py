@@ -75,17 +75,23 @@ class TensorBoardOverlayHandler(OverlayHandler):
 
     The evaluator's images are (3, H, W) as the network takes them.
 
-    Args: as for :class:`OverlayHandler`; ``output_dir`` is the folder of the events.
+    Args:
+        summary_writer: shared with the other handlers of TensorBoard; its folder gets nothing else.
+        cases, caption: as for :class:`OverlayHandler`.
     """
+
+    def __init__(self, summary_writer: SummaryWriter, cases: int = 8, caption: str = "") -> None:
+        super().__init__(summary_writer.log_dir, cases, caption)
+        self.summary_writer = summary_writer
 
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         picture = _channels_last(denormalised(image[None])[0])
         return picture, pred[0].cpu().numpy(), None if label is None else label[0].cpu().numpy()
 
     def _write(self, engine: Engine) -> None:
-        with SummaryWriter(str(self.output_dir)) as writer:
-            for index, (_, overlay) in enumerate(self._overlays):
-                writer.add_image(f"validation/case {index}", overlay, engine.state.epoch, dataformats="HWC")
+        for index, (_, overlay) in enumerate(self._overlays):
+            self.summary_writer.add_image(f"validation/case {index}", overlay, engine.state.epoch, dataformats="HWC")
+        self.summary_writer.flush()
 
 
 def _channels_last(picture: torch.Tensor) -> np.ndarray:

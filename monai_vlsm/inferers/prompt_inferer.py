@@ -68,7 +68,8 @@ class PromptInferer(Inferer):
             outputs.append(to_stored(logits, view, image))
         result = torch.stack(outputs)
         if isinstance(inputs, MetaTensor):
-            result = convert_to_dst_type(result, MetaTensor([]).copy_meta_from(inputs, copy_attr=False))[0]
+            like = MetaTensor([]).copy_meta_from(inputs, copy_attr=False)
+            result = convert_to_dst_type(result, like, device=result.device)[0]
         return result
 
 

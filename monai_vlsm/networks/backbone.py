@@ -9,12 +9,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
@@ -25,7 +26,6 @@ ENVIRONMENT_VARIABLE = "MONAI_VLSM_BACKBONE"
 TINY_FOLDER = Path(__file__).parent / "tiny"
 
 _PINNED_REVISIONS = {DEFAULT_BACKBONE: "999e0328d9e10b484360c477313983f9afdd7050"}
-_serial_numbers = count()
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class Backbone:
     name: str
     model: CLIPSegForImageSegmentation
     tokenizer: CLIPTokenizer | None = None
-    serial: int = field(default_factory=_serial_numbers.__next__, repr=False)
+    key: str = field(default_factory=lambda: uuid4().hex, repr=False)
+    """No other backbone has it, in any process: a pickled network must not take the tensors of another one."""
 
     @property
     def image_size(self) -> int:
@@ -63,7 +64,7 @@ class Backbone:
         for name, parameter in self.model.named_parameters():
             if not trained(name):
                 parameter.requires_grad_(False)
-                _register_shared(parameter, (self.serial, name))
+                _register_shared(parameter, (self.key, name))
                 memo[id(parameter)] = parameter
         model = copy.deepcopy(self.model, memo)
         for name, parameter in model.named_parameters():
@@ -77,8 +78,8 @@ def resolve_name(backbone: str | None = None) -> str:
     None and the default id give way to the environment variable ``MONAI_VLSM_BACKBONE``.
     """
     if backbone in (None, "", DEFAULT_BACKBONE):
-        return os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_BACKBONE
-    return str(backbone)
+        backbone = os.environ.get(ENVIRONMENT_VARIABLE) or DEFAULT_BACKBONE
+    return os.path.expanduser(str(backbone))
 
 
 def load_backbone(backbone: str | Backbone | None = None) -> Backbone:
@@ -121,20 +122,31 @@ def _from_pretrained(kind: type, name: str, **options: Any) -> Any:
     if name == "tiny" or Path(name).is_dir():
         folder = TINY_FOLDER if name == "tiny" else name
         try:
-            return kind.from_pretrained(folder, local_files_only=True, **options)  # type: ignore[attr-defined]
+            return _read(kind, folder, local_files_only=True, **options)
         except (OSError, ValueError, RuntimeError) as error:
             raise DataError(f"the backbone folder {str(folder)!r} cannot be loaded: {error}") from error
     if name.startswith((".", "/", "~")):
         raise MissingFileError(f"there is no backbone folder {str(Path(name).absolute())!r}.")
     revision = _PINNED_REVISIONS.get(name)
     try:
-        return kind.from_pretrained(name, revision=revision, local_files_only=True, **options)  # type: ignore[attr-defined]
+        return _read(kind, name, revision=revision, local_files_only=True, **options)
     except OSError:
         pass
     try:
-        return kind.from_pretrained(name, revision=revision, **options)  # type: ignore[attr-defined]
+        return _read(kind, name, revision=revision, **options)
     except OSError as error:
         raise MissingFileError(_how_to_get(name, revision)) from error
+
+
+def _read(kind: type, source: str | Path, **options: Any) -> Any:
+    try:
+        loaded = kind.from_pretrained(source, **options)  # type: ignore[attr-defined]
+    except SafetensorError as error:
+        raise DataError(f"the weights of {str(source)!r} are damaged, fetch them again: {error}") from error
+    # transformers 5 makes a tokenizer that knows no word where the vocabulary is missing, and reports nothing.
+    if kind is CLIPTokenizer and loaded.vocab_size <= len(set(loaded.all_special_tokens)):
+        raise OSError(f"there is no vocabulary (vocab.json and merges.txt, or tokenizer.json) in {str(source)!r}")
+    return loaded
 
 
 def _how_to_get(name: str, revision: str | None) -> str:
@@ -151,7 +163,7 @@ _shared: WeakValueDictionary[tuple, nn.Parameter] = WeakValueDictionary()
 _shared_lock = threading.Lock()
 
 
-def _register_shared(parameter: nn.Parameter, key: tuple[int, str]) -> nn.Parameter:
+def _register_shared(parameter: nn.Parameter, key: tuple[str, str]) -> nn.Parameter:
     parameter.shared_key = key  # type: ignore[attr-defined]
     return _shared.setdefault((key, parameter.device, parameter.dtype), parameter)
 

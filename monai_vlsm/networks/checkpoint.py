@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import torch
@@ -61,10 +60,13 @@ def load_checkpoint(network: _Network, path: str | Path) -> _Network:
         )
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+    except Exception as error:  # a damaged file can raise anything: RuntimeError, KeyError, EOFError, OSError ...
         raise DataError(f"the checkpoint {str(path)!r} is damaged, or holds more than tensors: {error}") from error
+    state = loaded.get("model", loaded) if isinstance(loaded, Mapping) else loaded
+    if not isinstance(state, Mapping):
+        raise DataError(f"{str(path)!r} holds a {type(state).__name__}, not tensors by name: it is no checkpoint.")
     try:
-        network.load_state_dict(loaded.get("model", loaded))
+        network.load_state_dict(state)
     except DataError as error:
         raise DataError(f"{str(path)!r}: {error}") from error
     return network
@@ -156,5 +158,5 @@ def _require_equal_names(own: set[str], given: set[str]) -> None:
 def _expect_no_frozen(network: nn.Module, incompatible: Any) -> None:
     frozen = _frozen_names(network)
     incompatible.missing_keys[:] = [
-        name for name in incompatible.missing_keys if name[max(name.find("backbone."), 0) :] not in frozen
+        name for name in incompatible.missing_keys if name[max(name.rfind("backbone."), 0) :] not in frozen
     ]

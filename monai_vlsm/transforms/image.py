@@ -60,7 +60,7 @@ def raster_to_mask(image: Image.Image) -> Image.Image:
     """Return ``image`` as an 8-bit mask of 0 and 255.
 
     Indexed colours count by their index (0 is background), pictures by their brightest channel: values of 0 and 1, or
-    more than half of the range.
+    more than half of the range. A mask in between would be taken as empty, and is refused.
     """
     image = _single_picture(image)
     if image.mode == "P":
@@ -69,7 +69,12 @@ def raster_to_mask(image: Image.Image) -> Image.Image:
         wide = image.mode in _SIXTEEN_BIT_OR_MORE
         values = np.array(image if wide else image.convert("RGB"))
         values = values.max(axis=-1) if values.ndim == 3 else values
-        full_range = 1 if values.max() <= 1 else 255 if values.max() <= 255 else 65535
+        brightest = values.max()
+        full_range = 1 if brightest <= 1 else 255 if brightest <= 255 else 65535
+        if 0 < brightest <= full_range / 2:
+            raise DataError(
+                f"its brightest value is {brightest}, expected is a mask of 0 and 1, or of 0 and {full_range}"
+            )
         mask = values > full_range / 2
     return _keep_format(Image.fromarray(mask.astype(np.uint8) * 255), image)
 
@@ -100,8 +105,7 @@ class _Load(LoadImage):
         try:
             data = super().__call__(filename, self._raster_reader if is_raster(filename) else reader)
         except Exception as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise DataError(f"the image file {str(filename)!r} cannot be read: {reason}") from error
+            raise DataError(f"the image file {str(filename)!r} cannot be read: {_reason(error)}") from error
         if not torch.isfinite(data).all():
             raise DataError(f"the image file {str(filename)!r} holds values that are not finite (NaN or infinity).")
         return self._arrange(data, filename)
@@ -115,12 +119,18 @@ class _Load(LoadImage):
                 data = data[..., None]
                 data.meta[TWO_DIMENSIONAL] = True
             data.meta["spatial_shape"] = np.array(data.shape[1:])
-        if data.ndim > 4 or data.shape[0] not in (1, 3, 4):
+        if data.ndim not in (3, 4) or data.shape[0] not in (1, 3, 4):
             raise DataError(
                 f"the image file {str(filename)!r} has the shape {tuple(data.shape)} (channels first): expected are 1 "
                 "grey or 3 colour channels and 2 or 3 spatial axes."
             )
         return data[:3]
+
+
+def _reason(error: Exception) -> str:
+    """Return a short message as it is; of a long one, which quotes tracebacks, the last line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return " ".join(lines if len(lines) <= 2 else lines[-1:])
 
 
 class LoadPictured(LoadImaged):

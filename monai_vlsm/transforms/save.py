@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ class SaveMaskd(SaveImaged):
     Args:
         keys: of the masks (1, W, H[, D]); their metadata names the image.
         output_dir: folder, made if it is not there. A mask is called as its image, with ``postfix``; where that name
-            is taken by another image of the run, folder and suffix of the image become part of it.
+            is taken by another image of the run, suffix and folders of the image become part of it.
         postfix: behind the name of the image.
     """
 
@@ -58,9 +59,15 @@ class SaveMaskd(SaveImaged):
 
     def _path(self, source: str) -> Path:
         suffix = ".png" if is_raster(source) else ".nii.gz"
-        stem = Path(Path(source).name.removesuffix(".gz")).stem
-        path = self.output_dir / f"{stem}_{self.postfix}{suffix}"
-        if self._written.get(path, source) != source:
-            whole = f"{Path(source).parent.name}_{Path(source).name}".replace(".", "_")
-            path = self.output_dir / f"{whole}_{self.postfix}{suffix}"
-        return path
+        paths = (self.output_dir / f"{name}_{self.postfix}{suffix}" for name in _names(Path(source)))
+        return next(path for path in paths if self._written.get(path, source) == source)
+
+
+def _names(source: Path) -> Iterator[str]:
+    """Yield names for ``source``: without suffix, then with suffix and ever more folders, then with a number."""
+    stem = Path(source.name.removesuffix(".gz")).stem
+    yield stem
+    parts = source.relative_to(source.anchor).parts
+    for first in range(max(len(parts) - 2, 0), -1, -1):
+        yield "_".join(parts[first:]).replace(".", "_")
+    yield from (f"{stem}_{number}" for number in count(2))

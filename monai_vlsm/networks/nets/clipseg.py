@@ -127,6 +127,10 @@ class _CLIPSegNetwork(nn.Module):
     def _default_tokens(self, prompt: str) -> dict[str, torch.Tensor]:
         if self.tokenizer is not None:
             return tokenize(self.tokenizer, prompt)
+        if prompt:
+            raise DataError(
+                f"the backbone {self.backbone_name!r} has no tokenizer for the prompt {prompt!r}: give token ids."
+            )
         config = self.backbone.config.text_config
         ids = torch.tensor([[config.bos_token_id, config.eos_token_id]])
         return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -210,8 +214,9 @@ class CLIPSegDenseAdapter(_CLIPSegNetwork):
         vision_width, text_width = config.vision_config.hidden_size, config.text_config.hidden_size
         self.vision_attention_adapters = _adapters(depth if adapt_vision else 0, vision_width, bottleneck)
         self.vision_mlp_adapters = _adapters(depth if adapt_vision else 0, vision_width, bottleneck)
-        self.text_attention_adapters = _adapters(depth if adapt_text else 0, text_width, bottleneck)
-        self.text_mlp_adapters = _adapters(depth if adapt_text else 0, text_width, bottleneck)
+        text_depth = min(depth, config.text_config.num_hidden_layers) if adapt_text else 0
+        self.text_attention_adapters = _adapters(text_depth, text_width, bottleneck)
+        self.text_mlp_adapters = _adapters(text_depth, text_width, bottleneck)
         self.cond_adapter = Adapter(config.projection_dim, cond_bottleneck) if adapt_cond else nn.Identity()
         self._insert(clip.vision_model, self.vision_attention_adapters, self.vision_mlp_adapters)
         self._insert(clip.text_model, self.text_attention_adapters, self.text_mlp_adapters)
@@ -236,7 +241,7 @@ class CLIPSegShallowAdapter(_CLIPSegNetwork):
     Args: as for :class:`CLIPSegDenseAdapter`.
 
     Raises:
-        DataError: if ``adapt_text`` and the text states of the backbone are not as wide as its embedding.
+        DataError: if ``adapt_text`` and the text states of the backbone are not as wide as its embedding, or too few.
     """
 
     def __init__(
@@ -256,6 +261,11 @@ class CLIPSegShallowAdapter(_CLIPSegNetwork):
             raise DataError(
                 f"adapt_text needs text states as wide as the embedding, this backbone has {text_width} and {width}: "
                 "choose adapt_text=False or CLIPSegDenseAdapter."
+            )
+        if adapt_text and config.text_config.num_hidden_layers <= self.extract_layers[-1]:
+            raise DataError(
+                f"adapt_text reads the text states {list(self.extract_layers)}, this backbone has only "
+                f"{config.text_config.num_hidden_layers}: choose adapt_text=False or CLIPSegDenseAdapter."
             )
         number = len(self.extract_layers)
         self.vision_adapters = _adapters(number if adapt_vision else 0, config.vision_config.hidden_size, bottleneck)

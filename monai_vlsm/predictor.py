@@ -1,0 +1,141 @@
+"""For notebooks and scripts: load a bundle once, encode an image once, ask for many prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from torch import nn
+
+from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.inferers.prompt_inferer import to_stored
+from monai_vlsm.networks import load_checkpoint
+from monai_vlsm.networks.nets import ImageFeatures
+from monai_vlsm.networks.text import tokenize
+from monai_vlsm.transforms.image import LoadPictured, UprightView, network_input, to_unit_range, upright_slices
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a prompt found in an image: (H, W) for arrays and raster files, the axes of the file for volumes.
+
+    Args:
+        mask: bool; True where the probability is above the threshold.
+        probability: float32 in [0, 1].
+        prompt: the text.
+    """
+
+    mask: np.ndarray
+    probability: np.ndarray
+    prompt: str
+
+
+class Predictor:
+    """Segment images by text with one network.
+
+    Args:
+        network: one of :mod:`monai_vlsm.networks`, trained.
+        device: where it runs; None is a GPU if there is one, else the CPU.
+        batch_size: slices of a volume that are encoded together.
+    """
+
+    def __init__(self, network: nn.Module, device: str | torch.device | None = None, batch_size: int = 8) -> None:
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.network: Any = network.to(self.device).eval()
+        self.batch_size = batch_size
+        self._features: list[ImageFeatures] = []
+        self._view = UprightView()
+        self._image: torch.Tensor | None = None
+
+    @classmethod
+    def from_bundle(
+        cls, path: str | Path, backbone: str | None = None, device: str | torch.device | None = None
+    ) -> Predictor:
+        """Load network and checkpoint of a bundle folder.
+
+        Args:
+            path: of the folder, for example ``bundles/busi``.
+            backbone: in place of the bundle's own, see :func:`monai_vlsm.networks.load_backbone`.
+            device: as for the constructor.
+
+        Raises:
+            MissingFileError: if the folder is no bundle, or has no ``models/model.pt``.
+            DataError: if the checkpoint does not fit.
+        """
+        parser = ConfigParser()
+        parser.read_config(bundle_config(path, "inference"))
+        if backbone is not None:
+            parser["backbone"] = backbone
+        network = parser.get_parsed_content("network_def")
+        return cls(load_checkpoint(network, Path(path) / "models" / "model.pt"), device)
+
+    @torch.inference_mode()
+    def set_image(self, image: str | Path | np.ndarray) -> Predictor:
+        """Encode an image, for all prompts that follow.
+
+        Args:
+            image: a file of any format that bundles read; or an upright array (H, W) or (H, W, 3), uint8 or any
+                other numbers, as PIL and OpenCV (after BGR to RGB) give it.
+
+        Returns:
+            The predictor itself, so that ``set_image(...).predict(...)`` reads well.
+
+        Raises:
+            MissingFileError, DataError: if the file or array cannot be used.
+        """
+        if isinstance(image, np.ndarray):
+            loaded, view = _from_array(image), UprightView(swap=False)
+        else:
+            loaded = LoadPictured("image")({"image": str(image)})["image"]
+            view = UprightView.of(loaded)
+        pictures = upright_slices(loaded, view).to(self.device)
+        parts = (network_input(part, self.network.image_size) for part in pictures.split(self.batch_size))
+        self._features = [self.network.encode_image(part) for part in parts]
+        self._image, self._view = loaded, view
+        return self
+
+    @torch.inference_mode()
+    def predict(self, prompt: str, threshold: float = 0.5) -> Prediction:
+        """Segment what ``prompt`` names in the image that was set.
+
+        Args:
+            prompt: free text.
+            threshold: probability above which a pixel belongs to the mask.
+
+        Raises:
+            DataError: if no image was set, or the prompt is not a string.
+        """
+        if self._image is None:
+            raise DataError("no image yet: call set_image first.")
+        tokens = {name: ids.to(self.device) for name, ids in tokenize(self.network.tokenizer, prompt).items()}
+        embedding = self.network.encode_text(**tokens)
+        logits = torch.cat([self.network.decode(features, embedding) for features in self._features])
+        stored = to_stored(logits, self._view, self._image)[0].sigmoid().cpu().numpy()
+        from_raster_file = self._image.ndim == 3 and self._view.swap
+        probability = stored.T if from_raster_file else stored
+        return Prediction(probability > threshold, probability, prompt)
+
+
+def bundle_config(path: str | Path, name: str) -> Path:
+    """Return the path of a configuration in a bundle folder.
+
+    Raises:
+        MissingFileError: if it is not there.
+    """
+    config = Path(path) / "configs" / f"{name}.json"
+    if not config.is_file():
+        raise MissingFileError(f"there is no bundle in {str(Path(path).absolute())!r}: it lacks configs/{config.name}.")
+    return config
+
+
+def _from_array(image: np.ndarray) -> torch.Tensor:
+    if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
+        raise DataError(f"an image array must be (H, W) or (H, W, 3), not of shape {image.shape}.")
+    tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
+    if not torch.isfinite(tensor).all():
+        raise DataError("the image array holds values that are not finite (NaN or infinity).")
+    return to_unit_range(tensor[None] if image.ndim == 2 else tensor.movedim(-1, 0))

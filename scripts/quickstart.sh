@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# From a fresh checkout to trained adapters, masks and numbers: phantom data, tiny backbone, two CPU cores, no network but
+# the package index.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+scripts/setup_env.sh
+exec .venv/bin/python scripts/quickstart.py "$@"

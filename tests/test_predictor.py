@@ -1,0 +1,119 @@
+"""One image, many prompts, for notebooks."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from monai_vlsm.data.phantom import draw_phantom
+from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.inferers import PromptInferer
+from monai_vlsm.networks import CLIPSegDenseAdapter
+from monai_vlsm.predictor import Predictor
+from monai_vlsm.transforms import LoadPictured
+
+ROOT = Path(__file__).resolve().parents[1]
+PICTURE = draw_phantom(np.random.default_rng(1)).image
+
+
+@pytest.fixture(scope="module")
+def network():
+    torch.manual_seed(0)
+    return CLIPSegDenseAdapter("tiny", bottleneck=4, prompt="cyst")
+
+
+@pytest.fixture
+def predictor(network):
+    return Predictor(network, device="cpu")
+
+
+@pytest.fixture
+def picture_file(tmp_path):
+    Image.fromarray(PICTURE).save(tmp_path / "picture.png")
+    return tmp_path / "picture.png"
+
+
+def test_mask_and_probability_have_the_size_of_the_array(predictor):
+    prediction = predictor.set_image(PICTURE).predict("cyst")
+    assert prediction.mask.shape == prediction.probability.shape == PICTURE.shape
+    assert prediction.mask.dtype == bool
+    assert 0 <= prediction.probability.min() < prediction.probability.max() <= 1
+
+
+def test_a_file_and_its_array_give_the_same(predictor, picture_file):
+    from_file = predictor.set_image(picture_file).predict("cyst")
+    from_array = predictor.set_image(PICTURE).predict("cyst")
+    np.testing.assert_allclose(from_file.probability, from_array.probability, atol=1e-6)
+
+
+def test_a_colour_array_of_equal_channels_is_a_grey_one(predictor):
+    grey = predictor.set_image(PICTURE).predict("cyst").probability
+    colour = predictor.set_image(np.dstack([PICTURE] * 3)).predict("cyst").probability
+    np.testing.assert_allclose(colour, grey, atol=1e-6)
+
+
+def test_the_predictor_says_what_the_inferer_says(predictor, network, picture_file):
+    image = LoadPictured("image")({"image": str(picture_file)})["image"]
+    expected = PromptInferer(prompt="mass")(image[None], network)[0, 0].sigmoid().numpy().T
+    np.testing.assert_allclose(predictor.set_image(picture_file).predict("mass").probability, expected, atol=1e-6)
+
+
+def test_an_image_is_encoded_once_for_many_prompts(predictor, network, monkeypatch):
+    calls = []
+    encode = network.encode_image
+    monkeypatch.setattr(network, "encode_image", lambda image: calls.append(1) or encode(image))
+    predictor.set_image(PICTURE)
+    predictions = [predictor.predict(prompt) for prompt in ("cyst", "mass", "bright object at the top")]
+    assert len(calls) == 1
+    assert not np.array_equal(predictions[0].probability, predictions[1].probability)
+
+
+def test_a_volume_comes_back_in_the_axes_of_its_file(predictor, tmp_path):
+    volume = np.random.default_rng(0).normal(size=(12, 20, 5)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(volume, np.diag([1, 2, 3, 1])), tmp_path / "volume.nii.gz")
+    assert predictor.set_image(tmp_path / "volume.nii.gz").predict("cyst").mask.shape == (12, 20, 5)
+
+
+def test_the_threshold_moves_the_mask(predictor):
+    predictor.set_image(PICTURE)
+    assert predictor.predict("cyst", threshold=0.0).mask.all()
+    assert not predictor.predict("cyst", threshold=1.0).mask.any()
+
+
+def test_predicting_before_an_image_is_set_says_what_to_do(predictor):
+    with pytest.raises(DataError, match="set_image"):
+        predictor.predict("cyst")
+
+
+@pytest.mark.parametrize("prompt", [None, 5, ["cyst", 7]], ids=["none", "number", "list with a number"])
+def test_a_prompt_that_is_no_text_is_refused(predictor, prompt):
+    predictor.set_image(PICTURE)
+    with pytest.raises(DataError, match="must be a string"):
+        predictor.predict(prompt)
+
+
+@pytest.mark.parametrize("array", [np.zeros((0, 4)), np.zeros((4, 4, 2)), np.zeros(4), np.full((4, 4), np.nan)])
+def test_an_array_that_is_no_image_is_refused(predictor, array):
+    with pytest.raises(DataError, match="image array"):
+        predictor.set_image(array)
+
+
+def test_a_bundle_is_loaded_with_its_checkpoint(network, tmp_path):
+    bundle = shutil.copytree(ROOT / "bundles" / "phantom", tmp_path / "phantom")
+    trained = CLIPSegDenseAdapter("tiny", prompt="mass")
+    (Path(bundle) / "models").mkdir(exist_ok=True)
+    torch.save({"model": trained.state_dict()}, Path(bundle) / "models" / "model.pt")
+    loaded = Predictor.from_bundle(bundle, device="cpu").set_image(PICTURE).predict("cyst")
+    expected = Predictor(trained, device="cpu").set_image(PICTURE).predict("cyst")
+    np.testing.assert_array_equal(loaded.probability, expected.probability)
+
+
+def test_a_folder_that_is_no_bundle_is_named(tmp_path):
+    with pytest.raises(MissingFileError, match=str(tmp_path)):
+        Predictor.from_bundle(tmp_path)

@@ -1,0 +1,138 @@
+"""Tests of choosing and tokenizing prompts."""
+
+from collections import Counter
+
+import pytest
+import torch
+from monai.data import CacheDataset, DataLoader, MetaTensor
+from monai.transforms import Compose
+from scipy.stats import chisquare
+
+from monai_vlsm.errors import DataError
+from monai_vlsm.networks import load_tokenizer
+from monai_vlsm.transforms import SelectPromptd, TokenizePromptd
+
+PROMPTS = {"p0": [""], "p1": ["polyp"], "p2": ["pink polyp", "red polyp", "pale polyp"], "p3": "one polyp"}
+SHARES = {"polyp": 1 / 3, "pink polyp": 1 / 9, "red polyp": 1 / 9, "pale polyp": 1 / 9, "one polyp": 1 / 3}
+"""Of a draw over the levels except p0, and then over the level's sentences."""
+
+
+def draw(transform, times, prompts=PROMPTS):
+    return [transform({"prompts": prompts})["prompt"] for _ in range(times)]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"), [("p0", ""), ("p1", "polyp"), ("p2", "pink polyp"), ("p3", "one polyp")]
+)
+def test_a_fixed_level_always_takes_its_first_sentence(level, expected):
+    assert set(draw(SelectPromptd(level), 50)) == {expected}
+
+
+def test_random_prompts_are_uniform_over_levels_and_then_over_sentences():
+    transform = SelectPromptd("random").set_random_state(seed=0)
+    counts = Counter(draw(transform, 9000))
+    assert counts.keys() == SHARES.keys()
+    observed, expected = zip(*((counts[text], 9000 * share) for text, share in SHARES.items()), strict=True)
+    assert chisquare(observed, expected).pvalue > 0.01
+
+
+def test_random_is_the_default():
+    assert len(set(draw(SelectPromptd().set_random_state(seed=0), 50))) > 1
+
+
+def test_random_prompts_follow_the_seed():
+    first, second = (draw(SelectPromptd().set_random_state(seed=3), 50) for _ in range(2))
+    assert first == second
+
+
+def test_another_seed_draws_other_prompts():
+    first, second = (draw(SelectPromptd().set_random_state(seed=seed), 50) for seed in (3, 4))
+    assert first != second
+
+
+def test_a_cached_data_set_draws_anew_every_epoch():
+    """CacheDataset keeps what comes before the first random transform only."""
+    dataset = CacheDataset([{"prompts": PROMPTS}], SelectPromptd().set_random_state(seed=0), progress=False)
+    assert len({dataset[0]["prompt"] for _ in range(50)}) == len(SHARES)
+
+
+@pytest.mark.parametrize("level", ["random", "p1"])
+@pytest.mark.parametrize("entry", [{}, {"prompts": {}}, {"prompts": None}])
+def test_an_entry_without_prompts_gets_the_default(level, entry):
+    assert SelectPromptd(level, default="lesion")(entry)["prompt"] == "lesion"
+
+
+def test_the_rest_of_an_entry_is_kept_and_the_entry_not_changed():
+    entry = {"image": "a.png", "prompts": PROMPTS}
+    assert SelectPromptd("p1")(entry) == {"image": "a.png", "prompts": PROMPTS, "prompt": "polyp"}
+    assert "prompt" not in entry
+
+
+@pytest.mark.parametrize("image", ["scans/a.png", MetaTensor(torch.zeros(1), meta={"filename_or_obj": "scans/a.png"})])
+def test_a_missing_level_is_named_with_the_image_and_the_levels_it_has(image):
+    with pytest.raises(DataError, match=r"'p7'.*'scans/a\.png'.*\['p0', 'p1', 'p2', 'p3'\].*prepare"):
+        SelectPromptd("p7")({"image": image, "prompts": PROMPTS})
+
+
+def test_an_entry_with_nothing_but_p0_cannot_be_drawn_from():
+    with pytest.raises(DataError, match=r"'random'.*'a\.png'.*\['p0'\]"):
+        SelectPromptd("random")({"image": "a.png", "prompts": {"p0": [""]}})
+
+
+@pytest.mark.parametrize("prompt", ["", "polyp", "one small pink polyp at the top left"])
+def test_tokens_have_clips_length_and_type(prompt):
+    data = TokenizePromptd("prompt", "tiny")({"prompt": prompt})
+    assert {name: (data[name].shape, data[name].dtype) for name in ("input_ids", "attention_mask")} == {
+        "input_ids": ((77,), torch.int64),
+        "attention_mask": ((77,), torch.int64),
+    }
+
+
+def test_the_attention_mask_covers_begin_text_and_end():
+    tokenizer = load_tokenizer("tiny")
+    data = TokenizePromptd("prompt", "tiny")({"prompt": "polyp"})
+    count = int(data["attention_mask"].sum())
+    assert data["attention_mask"].tolist() == [1] * count + [0] * (77 - count)
+    assert data["input_ids"][0] == tokenizer.bos_token_id
+    assert data["input_ids"][count - 1] == tokenizer.eos_token_id
+
+
+def test_the_tokens_say_what_the_prompt_says():
+    data = TokenizePromptd("prompt", "tiny")({"prompt": "One pink polyp"})
+    assert load_tokenizer("tiny").decode(data["input_ids"], skip_special_tokens=True).strip() == "one pink polyp"
+
+
+def test_the_prompt_is_kept_beside_its_tokens():
+    assert (
+        TokenizePromptd("prompt", "tiny")({"prompt": "polyp", "image": "a.png"}).items()
+        >= {
+            "prompt": "polyp",
+            "image": "a.png",
+        }.items()
+    )
+
+
+def test_the_prompt_may_have_another_key():
+    data = TokenizePromptd("text", "tiny")({"text": "polyp"})
+    expected = TokenizePromptd("prompt", "tiny")({"prompt": "polyp"})
+    assert torch.equal(data["input_ids"], expected["input_ids"])
+
+
+def test_a_prompt_that_is_too_long_is_cut_with_a_warning():
+    with pytest.warns(UserWarning, match="only the first 77 are used"):
+        data = TokenizePromptd("prompt", "tiny")({"prompt": "polyp " * 200})
+    assert data["attention_mask"].sum() == 77
+
+
+@pytest.mark.parametrize("prompt", [None, 3, torch.zeros(2)])
+def test_a_prompt_that_is_not_text_is_refused(prompt):
+    with pytest.raises(DataError, match="a prompt must be a string"):
+        TokenizePromptd("prompt", "tiny")({"prompt": prompt})
+
+
+def test_prompts_of_any_length_fit_into_one_batch():
+    data = [{"prompts": {"p1": [text]}} for text in ("polyp", "one small pink polyp")]
+    transform = Compose([SelectPromptd("p1"), TokenizePromptd("prompt", "tiny")])
+    batch = next(iter(DataLoader(CacheDataset(data, transform, progress=False), batch_size=2)))
+    assert batch["input_ids"].shape == (2, 77)
+    assert batch["prompt"] == ["polyp", "one small pink polyp"]
