@@ -2,170 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks.backbone import Backbone, convert_shared, load_backbone, shared_parameters
+from monai_vlsm.networks.backbone import Backbone
 from monai_vlsm.networks.blocks import Adapter
-from monai_vlsm.networks.checkpoint import guard_checkpoints, label_tensor
-from monai_vlsm.networks.text import end_of_text, tokenize
-
-
-class ImageFeatures(NamedTuple):
-    """What the decoder reads of an image: one state per extracted layer, shallow first."""
-
-    states: tuple[torch.Tensor, ...]
-    """Each (B, 1 + h * w, D): a class token, then the patches row by row."""
-    grid: tuple[int, int]
-    """Rows h and columns w of patches."""
-
-
-class _CLIPSegNetwork(nn.Module):
-    """Image and prompt in, logits out, on a CLIPSeg whose frozen tensors are shared by all networks of the process.
-
-    The vision layers behind the last one that the decoder reads are not run, and where nothing in them is
-    trained they are not built either; the same holds for the pooling and the projection of the image.
-    """
-
-    def __init__(
-        self,
-        backbone: str | Backbone | None,
-        prompt: str,
-        trained: Callable[[str], bool] = lambda name: False,
-        whole: bool = False,
-    ) -> None:
-        super().__init__()
-        source = load_backbone(backbone)
-        self.backbone_name = source.name
-        self.image_size = source.image_size
-        self.tokenizer = source.tokenizer
-        self.backbone: Any = source.copy(trained)
-        self.extract_layers = tuple(sorted(self.backbone.config.extract_layers))
-        if not whole:
-            self._drop_unread_parts()
-        tokens = self._default_tokens(prompt)
-        self.default_input_ids = nn.Buffer(tokens["input_ids"])
-        self.default_attention_mask = nn.Buffer(tokens["attention_mask"])
-        self.backbone_label = nn.Buffer(label_tensor(source))
-        guard_checkpoints(self)
-
-    def forward(
-        self,
-        image: torch.Tensor,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Segment what the prompt names.
-
-        Args:
-            image: (B, 3, H, W) float, upright, ImageNet-normalised; H and W multiples of the patch size.
-            input_ids: (B, L) or (1, L) token ids of the prompts; the default prompt if None.
-            attention_mask: 1 for tokens, 0 for padding, of the shape of ``input_ids``; all ones if None.
-
-        Returns:
-            (B, 1, H, W) float32 logits.
-        """
-        if input_ids is None:
-            input_ids, attention_mask = self.default_input_ids, self.default_attention_mask
-        return self.decode(self.encode_image(image), self.encode_text(input_ids, attention_mask))
-
-    def encode_image(self, image: torch.Tensor) -> ImageFeatures:
-        """Run the vision encoder on ``image`` (B, 3, H, W) as far as the decoder reads it."""
-        image = image.as_subclass(torch.Tensor) if type(image) is not torch.Tensor else image
-        vision = self.backbone.clip.vision_model
-        grid = self._grid(image)
-        hidden = vision.pre_layrnorm(vision.embeddings(image, interpolate_pos_encoding=True))
-        states = []
-        for index, layer in enumerate(vision.encoder.layers[: self.extract_layers[-1] + 1]):
-            hidden = layer(hidden, None)
-            if index in self.extract_layers:
-                states.append(hidden)
-        return ImageFeatures(self._adapt_states(tuple(states)), grid)
-
-    def encode_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
-        """Embed prompts given as token ids (B, L) into (B, P), P being the width of the projection.
-
-        Equal prompts are encoded once, and all are cut to the longest end of text: tokens behind it cannot be seen
-        by it. While a graph is recorded for export neither is done, because both depend on the values.
-        """
-        if attention_mask is None:
-            attention_mask = torch.ones_like(input_ids)
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
-            return self._embed_text(input_ids, attention_mask)
-        rows, inverse = torch.unique(torch.stack((input_ids, attention_mask), 1), dim=0, return_inverse=True)
-        input_ids, attention_mask = rows.unbind(1)
-        length = int(end_of_text(input_ids, self.backbone.config.text_config).max()) + 1
-        return self._embed_text(input_ids[:, :length], attention_mask[:, :length])[inverse]
-
-    def decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
-        """Turn image features and prompt embeddings (B, P) into (B, 1, H, W) float32 logits.
-
-        Either batch may be 1: one prompt for all images, or one image for many prompts.
-
-        Deviates: CLIPSegDecoder.forward reshapes the patches to a square; this composes its layers for any grid
-        (test_decoder_equals_transformers_on_squares).
-        """
-        decoder = self.backbone.decoder
-        hidden: torch.Tensor | None = None
-        for index, state in enumerate(reversed(features.states)):
-            reduced = decoder.reduces[index](state)
-            hidden = reduced if hidden is None else reduced + hidden
-            if index == decoder.conditional_layer:
-                hidden = decoder.film_mul(embedding)[:, None] * hidden + decoder.film_add(embedding)[:, None]
-            hidden = decoder.layers[index](hidden, None)
-        patches = hidden[:, 1:].transpose(1, 2)  # type: ignore[index]
-        return decoder.transposed_convolution(patches.unflatten(2, features.grid)).float()
-
-    def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        output = self.backbone.clip.text_model(input_ids, attention_mask)
-        return self.backbone.clip.text_projection(output.pooler_output)
-
-    def _default_tokens(self, prompt: str) -> dict[str, torch.Tensor]:
-        if self.tokenizer is not None:
-            return tokenize(self.tokenizer, prompt)
-        if prompt:
-            raise DataError(
-                f"the backbone {self.backbone_name!r} has no tokenizer for the prompt {prompt!r}: give token ids."
-            )
-        config = self.backbone.config.text_config
-        ids = torch.tensor([[config.bos_token_id, config.eos_token_id]])
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-
-    def _adapt_states(self, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return states
-
-    def _grid(self, image: torch.Tensor) -> tuple[int, int]:
-        patch = self.backbone.config.vision_config.patch_size
-        height, width = image.shape[-2:]
-        if height % patch or width % patch:
-            raise DataError(
-                f"height and width of the image must be multiples of {patch} pixels, not {height} x {width}."
-            )
-        return int(height // patch), int(width // patch)
-
-    def _drop_unread_parts(self) -> None:
-        clip = self.backbone.clip
-        clip.vision_model.encoder.layers = clip.vision_model.encoder.layers[: self.extract_layers[-1] + 1]
-        clip.vision_model.post_layernorm = nn.Identity()
-        clip.visual_projection = nn.Identity()
-        del clip.logit_scale
-
-    def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> _CLIPSegNetwork:
-        """Move or cast the network; shared tensors are converted aside, because other networks read them too."""
-        held = shared_parameters(self)
-        converted = [convert_shared(parameter, fn) for _, _, parameter in held]
-        for module, name, _ in held:
-            module._parameters[name] = None
-        try:
-            super()._apply(fn, recurse)
-        finally:
-            for (module, name, _), parameter in zip(held, converted, strict=True):
-                module._parameters[name] = parameter
-        return self
+from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.text import end_of_text
 
 
 class _Behind:
@@ -182,26 +28,25 @@ def _adapters(number: int, width: int, bottleneck: int) -> nn.ModuleList:
     return nn.ModuleList(Adapter(width, bottleneck) for _ in range(number))
 
 
-class CLIPSegDenseAdapter(_CLIPSegNetwork):
-    """Dense adapters (paper, Fig. 1c): behind attention and MLP of every block below the deepest extracted one.
+class _AdaptedCLIPSeg(CLIPSegNetwork):
+    """A frozen CLIPSeg with adapters.
 
     Args:
         backbone: hub id, local folder or ``"tiny"``; None is the default, see :func:`load_backbone`.
-        bottleneck: hidden size of the adapters in the encoders.
-        adapt_vision: V of the paper; adapters in the vision encoder.
-        adapt_text: L of the paper; adapters in the text encoder.
+        bottleneck: hidden size of the adapters in the encoders; None is the paper's.
+        adapt_vision: V of the paper; adapters for the vision encoder.
+        adapt_text: L of the paper; adapters for the text encoder.
         adapt_cond: C of the paper; one adapter on the embedding of the prompt.
         cond_bottleneck: hidden size of the adapter on the embedding.
         prompt: what is segmented when no tokens are given.
-
-    Source: arXiv 2405.06196. Parity: blocks 0 to 8 of 12 have adapters, as in the public code
-    (naamiinepal/vlsm-adapter@d5b5a5e), though Fig. 1 says "each transformer block".
     """
+
+    paper_bottleneck: int
 
     def __init__(
         self,
         backbone: str | Backbone | None = None,
-        bottleneck: int = 64,
+        bottleneck: int | None = None,
         adapt_vision: bool = True,
         adapt_text: bool = True,
         adapt_cond: bool = True,
@@ -209,15 +54,36 @@ class CLIPSegDenseAdapter(_CLIPSegNetwork):
         prompt: str = "",
     ) -> None:
         super().__init__(backbone, prompt)
-        config, clip = self.backbone.config, self.backbone.clip
-        depth = self.extract_layers[-1]
-        vision_width, text_width = config.vision_config.hidden_size, config.text_config.hidden_size
-        self.vision_attention_adapters = _adapters(depth if adapt_vision else 0, vision_width, bottleneck)
-        self.vision_mlp_adapters = _adapters(depth if adapt_vision else 0, vision_width, bottleneck)
-        text_depth = min(depth, config.text_config.num_hidden_layers) if adapt_text else 0
-        self.text_attention_adapters = _adapters(text_depth, text_width, bottleneck)
-        self.text_mlp_adapters = _adapters(text_depth, text_width, bottleneck)
-        self.cond_adapter = Adapter(config.projection_dim, cond_bottleneck) if adapt_cond else nn.Identity()
+        width = self.backbone.config.projection_dim
+        self.cond_adapter = Adapter(width, cond_bottleneck) if adapt_cond else nn.Identity()
+        bottleneck = self.paper_bottleneck if bottleneck is None else bottleneck
+        self._add_adapters(bottleneck, adapt_vision, adapt_text)
+
+    def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
+        raise NotImplementedError
+
+
+class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
+    """Dense adapters (paper, Fig. 1c): behind attention and MLP of every block below the deepest extracted one.
+
+    Args:
+        backbone, bottleneck (64), adapt_vision, adapt_text, adapt_cond, cond_bottleneck, prompt: see above.
+
+    Source: arXiv 2405.06196. Parity: blocks 0 to 8 of 12 have adapters, as in the public code
+    (naamiinepal/vlsm-adapter@d5b5a5e), though Fig. 1 says "each transformer block".
+    """
+
+    paper_bottleneck = 64
+
+    def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
+        vision, text = self.backbone.config.vision_config, self.backbone.config.text_config
+        vision_depth = self.extract_layers[-1] if adapt_vision else 0
+        text_depth = min(self.extract_layers[-1], text.num_hidden_layers) if adapt_text else 0
+        self.vision_attention_adapters = _adapters(vision_depth, vision.hidden_size, bottleneck)
+        self.vision_mlp_adapters = _adapters(vision_depth, vision.hidden_size, bottleneck)
+        self.text_attention_adapters = _adapters(text_depth, text.hidden_size, bottleneck)
+        self.text_mlp_adapters = _adapters(text_depth, text.hidden_size, bottleneck)
+        clip = self.backbone.clip
         self._insert(clip.vision_model, self.vision_attention_adapters, self.vision_mlp_adapters)
         self._insert(clip.text_model, self.text_attention_adapters, self.text_mlp_adapters)
 
@@ -232,45 +98,40 @@ class CLIPSegDenseAdapter(_CLIPSegNetwork):
         return self.cond_adapter(super()._embed_text(input_ids, attention_mask))
 
 
-class CLIPSegShallowAdapter(_CLIPSegNetwork):
+class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
     """Shallow adapters (paper, Fig. 1b): on what the decoder reads, the encoders stay as they are.
 
     One adapter per extracted vision state, one on the embedding of the prompt, and one per text state of the same depth
     at the end of the text, all added to the embedding.
 
-    Args: as for :class:`CLIPSegDenseAdapter`.
+    Args:
+        backbone, bottleneck (512), adapt_vision, adapt_text, adapt_cond, cond_bottleneck, prompt: see above.
 
     Raises:
         DataError: if ``adapt_text`` and the text states of the backbone are not as wide as its embedding, or too few.
     """
 
-    def __init__(
-        self,
-        backbone: str | Backbone | None = None,
-        bottleneck: int = 512,
-        adapt_vision: bool = True,
-        adapt_text: bool = True,
-        adapt_cond: bool = True,
-        cond_bottleneck: int = 256,
-        prompt: str = "",
-    ) -> None:
-        super().__init__(backbone, prompt)
-        config = self.backbone.config
-        text_width, width = config.text_config.hidden_size, config.projection_dim
-        if adapt_text and text_width != width:
+    paper_bottleneck = 512
+
+    def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
+        config, number = self.backbone.config, len(self.extract_layers)
+        if adapt_text:
+            self._require_fitting_text_states()
+        self.vision_adapters = _adapters(number if adapt_vision else 0, config.vision_config.hidden_size, bottleneck)
+        self.text_adapters = _adapters(number if adapt_text else 0, config.text_config.hidden_size, bottleneck)
+
+    def _require_fitting_text_states(self) -> None:
+        text, width = self.backbone.config.text_config, self.backbone.config.projection_dim
+        if text.hidden_size != width:
             raise DataError(
-                f"adapt_text needs text states as wide as the embedding, this backbone has {text_width} and {width}: "
-                "choose adapt_text=False or CLIPSegDenseAdapter."
+                f"adapt_text needs text states as wide as the embedding, this backbone has {text.hidden_size} and "
+                f"{width}: choose adapt_text=False or CLIPSegDenseAdapter."
             )
-        if adapt_text and config.text_config.num_hidden_layers <= self.extract_layers[-1]:
+        if text.num_hidden_layers <= self.extract_layers[-1]:
             raise DataError(
                 f"adapt_text reads the text states {list(self.extract_layers)}, this backbone has only "
-                f"{config.text_config.num_hidden_layers}: choose adapt_text=False or CLIPSegDenseAdapter."
+                f"{text.num_hidden_layers}: choose adapt_text=False or CLIPSegDenseAdapter."
             )
-        number = len(self.extract_layers)
-        self.vision_adapters = _adapters(number if adapt_vision else 0, config.vision_config.hidden_size, bottleneck)
-        self.text_adapters = _adapters(number if adapt_text else 0, text_width, bottleneck)
-        self.cond_adapter = Adapter(width, cond_bottleneck) if adapt_cond else nn.Identity()
 
     def _adapt_states(self, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         if not self.vision_adapters:
@@ -290,7 +151,7 @@ class CLIPSegShallowAdapter(_CLIPSegNetwork):
         return embedding
 
 
-class CLIPSegFineTune(_CLIPSegNetwork):
+class CLIPSegFineTune(CLIPSegNetwork):
     """The baselines without adapters.
 
     Args:
