@@ -117,7 +117,7 @@ def _place_objects(rng: np.random.Generator, view: _View) -> list[_Object]:
     cysts, masses = _OBJECT_COUNTS[rng.choice(len(_OBJECT_COUNTS), p=_OBJECT_SHARES)]
     placed: list[_Object] = []
     for kind in rng.permutation(["cyst"] * cysts + ["mass"] * masses):
-        size = math.exp(rng.uniform(math.log(0.075), math.log(0.25))) * view.unit
+        size = math.exp(rng.uniform(math.log(0.11), math.log(0.25))) * view.unit
         for _ in range(60):
             radius = view.near + size + rng.uniform(0.05, 1) * max(view.far - view.near - 2 * size, 0.0)
             angle = rng.uniform(-1, 1) * view.half_angle
@@ -230,7 +230,7 @@ def _draw_cyst(rng: np.random.Generator, echo: Field, view: _View, item: _Object
 
 def _draw_mass(rng: np.random.Generator, echo: Field, view: _View, item: _Object) -> Field:
     inside = _inside(item.outside, 1)
-    contrast = rng.uniform(7, 11) if rng.random() < 0.5 else rng.uniform(-13, -9)
+    contrast = rng.uniform(9, 13) if rng.random() < 0.5 else rng.uniform(-16, -12)
     # Replaces the tissue, so that no layer or vessel runs through it.
     level = float(np.median(echo[item.relative <= 1])) + contrast
     texture = 3.0 * _coarse_noise(rng, view, 0.035)
