@@ -26,7 +26,7 @@ NETWORKS: dict[str, Callable[[Backbone], torch.nn.Module]] = {
 def full_size_backbone() -> Backbone:
     """Return a backbone of the paper's size with small random weights; speed and memory do not depend on them."""
     config = CLIPSegConfig(
-        vision_config={"image_size": 352, "patch_size": 16},
+        vision_config={"patch_size": 16},
         text_config={"bos_token_id": 49406, "eos_token_id": 49407},
         reduce_dim=64,
         use_complex_transposed_convolution=True,

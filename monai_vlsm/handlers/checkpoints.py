@@ -7,7 +7,6 @@ import os
 import random
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import ignite.distributed as idist
@@ -126,11 +125,11 @@ class TrainingState:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             for name, item in self.objects.items():
-                item.load_state_dict(saved["objects"][name])
+                _unwrapped(item).load_state_dict(saved["objects"][name])
             for name, item in self.engines.items():
                 vars(item.state).update(saved["engines"][name])
             _set_random_states(saved["random"])
-        except (KeyError, RuntimeError, EOFError, UnpicklingError, TypeError, ValueError) as error:
+        except Exception as error:  # a damaged file can raise anything: RuntimeError, KeyError, EOFError, OSError ...
             raise DataError(f"training cannot go on from {str(self.path)!r}: {error}") from error
         _logger.info(f"Resumed from {str(self.path)!r}, {engine.state.epoch} epochs are done.")
 
@@ -141,7 +140,7 @@ class TrainingState:
         if idist.get_rank() != 0:
             return
         state = {
-            "objects": {name: _state_dict(item) for name, item in self.objects.items()},
+            "objects": {name: _unwrapped(item).state_dict() for name, item in self.objects.items()},
             "engines": {name: _engine_state(item) for name, item in self.engines.items()},
             "random": _random_states(),
         }
@@ -151,8 +150,8 @@ class TrainingState:
         os.replace(partial, self.path)
 
 
-def _state_dict(item: Any) -> dict[str, Any]:
-    return getattr(item, "module", item).state_dict()
+def _unwrapped(item: Any) -> Any:
+    return getattr(item, "module", item)
 
 
 def _engine_state(engine: Engine) -> dict[str, Any]:

@@ -46,8 +46,13 @@ class Backbone:
 
     @property
     def image_size(self) -> int:
-        """Height and width in pixels of the square pictures that the weights were trained on."""
-        return int(self.model.config.vision_config.image_size)
+        """Height and width in pixels of the square pictures that the weights were trained on.
+
+        The published CLIPSegs were trained on 352 pixels (their preprocessor_config.json), while their config.json
+        has the 224 pixels of the position embeddings of CLIP, which are interpolated.
+        """
+        size = int(self.model.config.vision_config.image_size)
+        return 352 if size == 224 else size
 
     @cached_property
     def fingerprint(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from monai.data import MetaTensor
 from torch import nn
 
 from monai_vlsm.errors import DataError
@@ -74,7 +75,7 @@ class CLIPSegNetwork(nn.Module):
 
     def encode_image(self, image: torch.Tensor) -> ImageFeatures:
         """Run the vision encoder on ``image`` (B, 3, H, W) as far as the decoder reads it."""
-        image = image.as_subclass(torch.Tensor) if type(image) is not torch.Tensor else image
+        image = image.as_tensor() if isinstance(image, MetaTensor) else image
         vision = self.backbone.clip.vision_model
         grid = self._grid(image)
         hidden = vision.pre_layrnorm(vision.embeddings(image, interpolate_pos_encoding=True))

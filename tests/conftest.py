@@ -1,0 +1,65 @@
+"""Settings for all tests (no network, one thread) and the small CLIPSeg that the networks are tested on."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+import torch
+
+# The client of the hub reads these when it is imported: an empty cache and no network, wherever the tests run.
+EMPTY_HUB = tempfile.TemporaryDirectory(prefix="monai_vlsm_empty_hub_", ignore_cleanup_errors=True)
+os.environ |= {"HF_HOME": EMPTY_HUB.name, "HF_HUB_OFFLINE": "1"}
+for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "MONAI_VLSM_BACKBONE"):
+    os.environ.pop(name, None)
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def shared_folder() -> Path:
+    """The folder beside the repository with reference tensors and the vocabulary of CLIP."""
+    folder = Path(__file__).resolve().parents[1].parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no folder 'shared' with reference data beside the repository")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_backbone():
+    """A CLIPSeg with all parts of the real one, of 100,000 parameters that follow from a formula; no tokenizer."""
+    from golden.make_golden import small_config, small_model
+
+    from monai_vlsm.networks import Backbone
+
+    return Backbone("small", small_model(small_config()))
+
+
+@pytest.fixture(scope="session")
+def tokenizer():
+    """The tokenizer of the shipped backbone."""
+    from monai_vlsm.networks import load_tokenizer
+
+    return load_tokenizer("tiny")
+
+
+@pytest.fixture(scope="session")
+def reading_backbone(tokenizer):
+    """A small CLIPSeg with a tokenizer."""
+    from golden.make_golden import small_config, small_model
+
+    from monai_vlsm.networks import Backbone
+
+    ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+    return Backbone("reading", small_model(small_config(text={"vocab_size": len(tokenizer), **ids})), tokenizer)
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    """Two images of 64 x 64 pixels with a prompt each."""
+    from golden.make_golden import small_inputs
+
+    inputs = small_inputs()
+    return {name: inputs[name] for name in ("image", "input_ids", "attention_mask")}
