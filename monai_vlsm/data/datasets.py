@@ -51,6 +51,7 @@ DATASETS: dict[str, DataSet] = {
             licence="Drawn by this project's own code, under its Apache-2.0 licence.",
             citation="none",
             backbone="tiny",
+            learning_rate=3e-3,
             batch_size=16,
             max_epochs=40,
         ),
