@@ -32,11 +32,11 @@ class Objective(nn.Module):
         self.vision_heads = AttributeHeads(model.config.vision_config.hidden_size)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Scalar loss."""
+        """Loss of the masks and weighted loss of the attributes, as a tensor of two."""
         output = run(self.model, batch.images, batch.ids)
         hints = self.text_heads(output.embedding, batch.prompt_labels)
         hints = hints + self.vision_heads(output.patches, batch.patch_labels)
-        return mask_loss(output.logits, batch.masks.float()) + self.hint_weight * hints
+        return torch.stack([mask_loss(output.logits, batch.masks.float()), self.hint_weight * hints])
 
 
 def mask_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -62,14 +62,14 @@ def train(objective: Objective, data: DataLoader, rate: float, device: torch.dev
     smooth = None
     for batch in bar:
         with torch.autocast(device.type, torch.bfloat16):
-            loss = objective(Batch(*(tensor.to(device) for tensor in batch)))
+            losses = objective(Batch(*(tensor.to(device) for tensor in batch)))
         optimizer.zero_grad()
-        loss.backward()
+        losses.sum().backward()
         nn.utils.clip_grad_norm_(objective.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        smooth = loss.item() if smooth is None else 0.98 * smooth + 0.02 * loss.item()
-        bar.set_postfix(loss=f"{smooth:.4f}")
+        smooth = losses.detach() if smooth is None else 0.98 * smooth + 0.02 * losses.detach()
+        bar.set_postfix(masks=f"{smooth[0]:.4f}", hints=f"{smooth[1]:.4f}")
 
 
 def pretrain(arguments: argparse.Namespace, device: torch.device) -> None:
@@ -111,12 +111,12 @@ def parse_arguments(command_line: list[str] | None = None) -> argparse.Namespace
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the weights and the tokenizer")
     parser.add_argument("--seed", type=int, default=0, help="decides the initial weights and the scenes")
-    parser.add_argument("--steps", type=int, default=3800, help="number of batches to train on")
+    parser.add_argument("--steps", type=int, default=3600, help="number of batches to train on")
     parser.add_argument("--batch-size", type=int, default=16, help="scenes in a batch")
     parser.add_argument("--prompts", type=int, default=4, help="prompts per scene; the image is encoded once for all")
-    parser.add_argument("--learning-rate", type=float, default=1e-3, help="highest rate, after the warm-up")
+    parser.add_argument("--learning-rate", type=float, default=1.5e-3, help="highest rate, after the warm-up")
     parser.add_argument(
-        "--hint-weight", type=float, default=0.2, help="weight of the attribute losses of both encoders"
+        "--hint-weight", type=float, default=0.5, help="weight of the attribute losses of both encoders"
     )
     parser.add_argument("--workers", type=int, default=1, help="processes that draw scenes")
     parser.add_argument("--device", default="auto", help="auto (a GPU if there is one), cpu or cuda")

@@ -48,7 +48,7 @@ def paint(
         surface = surface * (1 - pattern) + other * pattern
     if look == "endoscopy":  # a bump under a lamp: bright in its middle
         surface = surface * (0.8 + 0.3 * np.clip(depth / max(depth.max(), 1), 0, 1))[..., None]
-    softness = rng.uniform(0.4, 1.6)  # pixels
+    softness = rng.uniform(0.4, 1.3)  # pixels
     alpha = 1 / (1 + np.exp(np.clip(-depth / softness, -20, 20)))
     return image * (1 - alpha[..., None]) + surface * alpha[..., None]
 

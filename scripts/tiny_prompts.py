@@ -30,7 +30,6 @@ NOUNS = {
     "square": ("square",),
     "triangle": ("triangle",),
     "star": ("star",),
-    "irregular": ("blob",),
 }
 WORDS = {
     "circle": ("round", "circular"),
@@ -38,7 +37,6 @@ WORDS = {
     "square": ("square",),
     "triangle": ("triangular",),
     "star": ("star shaped",),
-    "irregular": ("irregular",),
     "dark": ("dark", "black"),
     "bright": ("bright", "white"),
     "grey": ("grey", "gray"),

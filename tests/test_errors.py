@@ -6,6 +6,7 @@ import sys
 
 import pytest
 from monai.bundle import ConfigParser
+from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 
 from monai_vlsm.errors import DataError, MissingFileError, UserError, show_plainly
@@ -65,16 +66,16 @@ def test_a_wrapped_user_error_shows_its_own_message_only(told, chained):
     assert told(error) == f"\nerror: {MESSAGE}\n{HINT}\n"
 
 
+def raise_twice():
+    try:
+        raise DataError("tensors are missing.")
+    except DataError as error:
+        raise DataError(f"'model.pt': {error}") from error
+
+
 def test_of_two_user_errors_the_outer_one_is_shown(told):
     """It has the name of the file, the inner one only the reason."""
-
-    def read():
-        try:
-            raise DataError("tensors are missing.")
-        except DataError as error:
-            raise DataError(f"'model.pt': {error}") from error
-
-    assert "error: 'model.pt': tensors are missing.\n" in told(caught(read))
+    assert "error: 'model.pt': tensors are missing.\n" in told(caught(raise_twice))
 
 
 def test_all_lines_of_a_message_are_shown(told):
@@ -106,29 +107,46 @@ def test_showing_plainly_twice_is_as_good_as_once(told):
 class Failing(Dataset):
     """A data set of one item that cannot be loaded."""
 
-    def __init__(self, error, wrapped):
-        self.error = error
-        self.wrapped = wrapped
+    def __init__(self, fail):
+        self.fail = fail
 
     def __len__(self):
         return 1
 
     def __getitem__(self, index):
-        if self.wrapped:
-            raise_in_layers(self.error)
-        raise self.error
+        self.fail()
 
 
-@pytest.mark.parametrize("wrapped", [False, True])
+def load_elsewhere(fail):
+    """Return the error that a data loading process hands over, made as such a process makes it, but in this one."""
+    try:
+        fail()
+    except Exception:
+        return caught(ExceptionWrapper(where="in DataLoader worker process 0").reraise)
+
+
+def raise_plainly(error):
+    raise error
+
+
+@pytest.mark.parametrize("raise_it", [raise_plainly, raise_in_layers])
 @pytest.mark.parametrize("error", [DataError(MESSAGE), MissingFileError(SEVERAL_LINES)])
-def test_an_error_in_a_data_loading_process_shows_its_message_only(told, error, wrapped):
-    loader = DataLoader(Failing(error, wrapped), num_workers=1, multiprocessing_context="fork")
-    assert told(caught(lambda: list(loader))) == f"\nerror: {error}\n{HINT}\n"
+def test_an_error_in_a_data_loading_process_shows_its_message_only(told, error, raise_it):
+    assert told(load_elsewhere(lambda: raise_it(error))) == f"\nerror: {error}\n{HINT}\n"
+
+
+def test_an_error_in_a_real_data_loading_process_shows_its_message_only(told):
+    dataset = Failing(lambda: raise_in_layers(DataError(MESSAGE)))
+    loader = DataLoader(dataset, num_workers=1, multiprocessing_context="fork", timeout=60)
+    assert told(caught(lambda: list(loader))) == f"\nerror: {MESSAGE}\n{HINT}\n"
+
+
+def test_of_two_user_errors_in_a_data_loading_process_the_outer_one_is_shown(told):
+    assert told(load_elsewhere(raise_twice)) == f"\nerror: 'model.pt': tensors are missing.\n{HINT}\n"
 
 
 def test_another_error_in_a_data_loading_process_keeps_its_traceback(told):
-    loader = DataLoader(Failing(KeyError("prompt"), False), num_workers=1, multiprocessing_context="fork")
-    assert "Traceback" in told(caught(lambda: list(loader)))
+    assert "Traceback" in told(load_elsewhere(lambda: raise_plainly(KeyError("prompt"))))
 
 
 def test_an_error_in_a_bundle_shows_its_message_only(told, tmp_path):

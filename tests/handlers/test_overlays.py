@@ -99,7 +99,13 @@ def test_of_a_volume_the_slice_with_most_of_the_prediction_is_drawn(tmp_path):
 
 def test_the_annotation_of_the_drawn_slice_is_drawn(tmp_path):
     image = image_of("a.nii.gz", depth=4)
-    evaluate(OverlayHandler(tmp_path), [case(image, top_left(4, 2), label=top_left(4, 1))])
+    evaluate(OverlayHandler(tmp_path), [case(image, top_left(4, 2), label=top_left(4, 2))])
+    assert coloured(tmp_path / "overlays" / "000_a.png", TRUTH_COLOUR).any()
+
+
+def test_the_annotation_of_another_slice_is_not_drawn(tmp_path):
+    image = image_of("a.nii.gz", depth=4)
+    evaluate(OverlayHandler(tmp_path), [case(image, top_left(4, 2), label=top_left(4, 0))])
     assert not coloured(tmp_path / "overlays" / "000_a.png", TRUTH_COLOUR).any()
 
 

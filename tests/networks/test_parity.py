@@ -113,9 +113,7 @@ def golden(golden_kind):
 
 @pytest.fixture
 def golden_network(golden_kind, small_backbone):
-    network = NETWORKS[golden_kind](
-        small_backbone, bottleneck=BOTTLENECK[golden_kind], cond_bottleneck=COND_BOTTLENECK
-    )
+    network = NETWORKS[golden_kind](small_backbone, bottleneck=BOTTLENECK[golden_kind], cond_bottleneck=COND_BOTTLENECK)
     load_adapter_state_dict(network, adapter_tensors(golden_kind, small_backbone.model.config))
     return network
 

@@ -198,6 +198,12 @@ def test_masks_stay_binary_when_resized():
     assert set(resized.unique().tolist()) == {0, 1}
 
 
+def test_masks_are_sampled_in_the_middle_of_pixels():
+    label = torch.zeros(1, 9, 9)
+    label[:, 1::3, 1::3] = 1
+    assert NetworkMaskd("label", 3)({"label": label})["label"].all()
+
+
 def test_other_entries_are_passed_on():
     data = {"image": torch.zeros(1, 4, 5), "prompt": "polyp"}
     assert NetworkImaged("image", SIZE)(data)["prompt"] == "polyp"
@@ -309,6 +315,10 @@ def test_an_animation_under_the_name_of_a_picture_is_counted(tmp_path):
 )
 def test_medical_files_get_channels_first_and_three_axes(tmp_path, shape, expected):
     assert load(save_nifti(tmp_path / "image.nii.gz", np.ones(shape, np.float32))).shape == expected
+
+
+def test_transparency_of_a_medical_file_is_left_out(tmp_path):
+    assert load(save_nifti(tmp_path / "image.nii.gz", np.ones((5, 6, 1, 4), np.uint8))).shape == (3, 5, 6, 1)
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 6, 7, 2), (5, 6, 7, 2, 3)])
