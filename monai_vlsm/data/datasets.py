@@ -22,6 +22,7 @@ class DataSet:
         learning_rate: of AdamW.
         batch_size: images per step.
         max_epochs: at most; training stops early when validation Dice does.
+        lr_patience: epochs without a lower validation loss before the learning rate falls.
     """
 
     name: str
@@ -36,6 +37,7 @@ class DataSet:
     learning_rate: float = 1e-3
     batch_size: int = 32
     max_epochs: int = 200
+    lr_patience: int = 5
 
 
 DATASETS: dict[str, DataSet] = {
@@ -53,7 +55,8 @@ DATASETS: dict[str, DataSet] = {
             backbone="tiny",
             learning_rate=3e-3,
             batch_size=16,
-            max_epochs=40,
+            max_epochs=14,
+            lr_patience=1,
         ),
         DataSet(
             name="busi",

@@ -22,7 +22,7 @@ __all__ = ["CLASSES", "DEFAULT_COUNTS", "Scene", "draw_phantom", "write_phantom"
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_COUNTS: Mapping[str, int] = {"training": 160, "validation": 30, "test": 50}
+DEFAULT_COUNTS: Mapping[str, int] = {"training": 400, "validation": 30, "test": 50}
 # Raised whenever the drawing changes, so that a folder of older scenes is not taken for the same data set.
 _VERSION = 1
 

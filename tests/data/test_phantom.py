@@ -230,7 +230,7 @@ def test_progress_is_shown_on_request(tmp_path, capsys):
 
 
 def test_default_counts_are_those_of_the_quick_start():
-    assert dict(DEFAULT_COUNTS) == {"training": 160, "validation": 30, "test": 50}
+    assert dict(DEFAULT_COUNTS) == {"training": 400, "validation": 30, "test": 50}
 
 
 def test_the_datalist_names_the_phantom(phantom):
