@@ -1,34 +1,20 @@
-"""Write bundles/ from scripts/bundle_template/ and DATASETS, or check that they are in step."""
+"""Write bundles/ from the template in monai_vlsm/bundle/ and DATASETS, or check that they are in step."""
 
 from __future__ import annotations
 
 import argparse
-import json
-import re
 import sys
 from collections.abc import Mapping
 from configparser import ConfigParser
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
+from monai_vlsm.bundle.fill import PACKAGES, filled_template
 from monai_vlsm.data.datasets import DATASETS
 
 ROOT = Path(__file__).resolve().parents[1]
-TEMPLATE = ROOT / "scripts" / "bundle_template"
-PACKAGES = {
-    "monai": "monai",
-    "torch": "torch",
-    "numpy": "numpy",
-    "nibabel": "nibabel",
-    "ignite": "pytorch-ignite",
-    "scipy": "scipy",
-    "tensorboard": "tensorboard",
-    "transformers": "transformers",
-}
 
 
-def versions() -> dict[str, str]:
+def pinned_versions() -> dict[str, str]:
     """Return the version of this package and of those in constraints.txt, as the template names them."""
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
@@ -40,24 +26,14 @@ def versions() -> dict[str, str]:
     }
 
 
-def fill(text: str, values: Mapping[str, Any], is_json: bool) -> str:
-    """Replace ``{{name}}`` in a template; in JSON, a quoted ``"{{name}}"`` keeps the type of its value."""
-    if is_json:
-        text = re.sub(r'"\{\{(\w+)\}\}"', lambda match: json.dumps(values[match[1]], ensure_ascii=False), text)
-        return re.sub(r"\{\{(\w+)\}\}", lambda match: json.dumps(values[match[1]], ensure_ascii=False)[1:-1], text)
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: str(values[match[1]]), text)
-
-
 def bundle_files() -> dict[Path, str]:
     """Return the content of every file below bundles/, by path relative to the root."""
-    files = {}
-    templates = sorted(path for path in TEMPLATE.rglob("*") if path.is_file())
-    for name, data_set in DATASETS.items():
-        values = {**asdict(data_set), **versions()}
-        for template in templates:
-            target = Path("bundles") / name / template.relative_to(TEMPLATE)
-            files[target] = fill(template.read_text(encoding="utf-8"), values, template.suffix == ".json")
-    return files
+    versions = pinned_versions()
+    return {
+        Path("bundles") / name / path: text
+        for name, data_set in DATASETS.items()
+        for path, text in filled_template(data_set, versions).items()
+    }
 
 
 def stale_files(files: Mapping[Path, str]) -> list[Path]:

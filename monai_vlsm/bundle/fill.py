@@ -1,0 +1,56 @@
+"""Fill the bundle template with the facts of a data set."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from monai_vlsm.data.datasets import DataSet
+
+TEMPLATE = Path(__file__).parent / "template"
+PACKAGES = {
+    "monai": "monai",
+    "torch": "torch",
+    "numpy": "numpy",
+    "nibabel": "nibabel",
+    "ignite": "pytorch-ignite",
+    "scipy": "scipy",
+    "tensorboard": "tensorboard",
+    "transformers": "transformers",
+}
+"""Names in the template's ``{{NAME_version}}`` and in the package index."""
+
+
+def filled_template(data_set: DataSet, versions: Mapping[str, str]) -> dict[Path, str]:
+    """Return the text of every file of a bundle, by its path inside the bundle's folder.
+
+    Args:
+        data_set: what the bundle is for.
+        versions: ``version`` of this package and ``NAME_version`` of each of ``PACKAGES``.
+    """
+    values = {**asdict(data_set), **versions}
+    templates = sorted(path for path in TEMPLATE.rglob("*") if path.is_file())
+    return {
+        template.relative_to(TEMPLATE): _fill(template.read_text(encoding="utf-8"), values, template.suffix == ".json")
+        for template in templates
+    }
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions that :func:`filled_template` needs, as they are installed here."""
+    numbers = {f"{name}_version": version(package) for name, package in PACKAGES.items()}
+    # A local build label such as +cpu names no release of the package index.
+    return {name: number.split("+")[0] for name, number in {"version": version("monai_vlsm"), **numbers}.items()}
+
+
+def _fill(text: str, values: Mapping[str, Any], is_json: bool) -> str:
+    """Replace ``{{name}}`` in a template; in JSON, a quoted ``"{{name}}"`` keeps the type of its value."""
+    if is_json:
+        text = re.sub(r'"\{\{(\w+)\}\}"', lambda match: json.dumps(values[match[1]], ensure_ascii=False), text)
+        return re.sub(r"\{\{(\w+)\}\}", lambda match: json.dumps(values[match[1]], ensure_ascii=False)[1:-1], text)
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: str(values[match[1]]), text)
