@@ -1,5 +1,5 @@
 """Data sets, datalists, prompts and the drawn phantom; no torch in here."""
 
-from .datalist import SPLITS, list_images, load_datalist, write_datalist
+from .datalist import SPLITS, list_images, load_datalist, load_splits, write_datalist
 
-__all__ = ["SPLITS", "list_images", "load_datalist", "write_datalist"]
+__all__ = ["SPLITS", "list_images", "load_datalist", "load_splits", "write_datalist"]

@@ -33,7 +33,7 @@ def load_datalist(dataset_dir: str | Path, split: str) -> list[dict[str, Any]]:
 
     Returns:
         ``{"image": path, "label": path, "prompts": {"p0": [""], "p1": [...], ...}}`` with absolute paths to files
-        that exist and stripped texts.
+        that exist and stripped texts; and ``"group": name`` of the patient or sequence where the datalist has it.
 
     Raises:
         MissingFileError: if the folder, its annotations or a file named there is missing.
@@ -49,9 +49,21 @@ def load_datalist(dataset_dir: str | Path, split: str) -> list[dict[str, Any]]:
             f"expected entries in split {split!r}, but it is empty in {str(source)!r}; "
             f"splits with entries: {', '.join(filled) or 'none'}. Choose one of these, or prepare the data set anew."
         )
-    checked = [_absolute(_checked_entry(entry, f"{source}, entry {i}"), folder) for i, entry in enumerate(entries)]
+    checked = _checked_entries(entries, source, folder)
     _check_files(checked, folder, split)
     return checked
+
+
+def load_splits(dataset_dir: str | Path) -> dict[str, list[dict[str, Any]]]:
+    """Read the entries of all splits as ``load_datalist`` does; splits may be empty and files missing.
+
+    Raises:
+        MissingFileError: if the folder or its annotations are missing.
+        DataError: if the annotations cannot be read or have another structure.
+    """
+    folder = _existing_folder(dataset_dir)
+    read = {split: _read_split(folder, split) for split in SPLITS}
+    return {split: _checked_entries(entries, source, folder) for split, (source, entries) in read.items()}
 
 
 def write_datalist(
@@ -157,6 +169,10 @@ def _how(folder: Path) -> str:
     return f"Make it with: python -m monai_vlsm prepare {name} --source DOWNLOAD --out {out}"
 
 
+def _checked_entries(entries: Iterable[Any], source: Path, folder: Path) -> list[dict[str, Any]]:
+    return [_absolute(_checked_entry(entry, f"{source}, entry {i}"), folder) for i, entry in enumerate(entries)]
+
+
 def _read_split(folder: Path, split: str) -> tuple[Path, list[Any]]:
     """Return the file that holds the split and its entries in our own form, not checked yet."""
     if (folder / DATALIST_NAME).is_file():
@@ -209,7 +225,12 @@ def _checked_entry(entry: Any, where: str) -> dict[str, Any]:
     prompts = entry.get("prompts")
     if not isinstance(prompts, Mapping) or not prompts:
         raise DataError(f"{where}: expected levels 'p0', 'p1', ... under the key 'prompts', got {prompts!r}.")
-    return {**paths, "prompts": {level: _texts(level, value, where) for level, value in prompts.items()}}
+    texts = {level: _texts(level, value, where) for level, value in prompts.items()}
+    if "group" not in entry:
+        return {**paths, "prompts": texts}
+    if not isinstance(entry["group"], str) or not entry["group"]:
+        raise DataError(f"{where}: expected the name of a patient or sequence under 'group', got {entry['group']!r}.")
+    return {**paths, "prompts": texts, "group": entry["group"]}
 
 
 def _relative_path(entry: Any, key: str, where: str, below: str = "") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from monai_vlsm.data.datalist import SPLITS, load_datalist, read_description, write_datalist
+from monai_vlsm.data.datalist import SPLITS, load_datalist, load_splits, read_description, write_datalist
 from monai_vlsm.errors import DataError, MissingFileError
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -294,3 +294,23 @@ def test_a_failed_write_keeps_the_older_file_and_leaves_no_other(folder, monkeyp
         write_datalist(folder, {"test": [entry("2.png")]})
     assert (folder / "datalist.json").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == ["datalist.json", "images", "masks"]
+
+
+def test_the_group_of_an_entry_is_kept(folder):
+    write_datalist(folder, {"test": [entry(group="patient0001"), entry("2.png")]})
+    first, second = load_datalist(folder, "test")
+    assert first["group"] == "patient0001"
+    assert "group" not in second
+
+
+@pytest.mark.parametrize("group", ["", 1, None, ["a"]])
+def test_a_group_that_is_no_name_is_refused(folder, group):
+    with pytest.raises(DataError, match="entry 0: expected the name of a patient"):
+        write_datalist(folder, {"test": [entry(group=group)]})
+
+
+def test_all_splits_are_read_at_once_with_empty_ones_and_missing_files(published):
+    (published / "masks/1.png").unlink()
+    splits = load_splits(published)
+    assert {split: len(entries) for split, entries in splits.items()} == {"training": 1, "validation": 0, "test": 1}
+    assert splits["test"][0]["label"] == str(published / "masks/1.png")
