@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from monai_vlsm.data.splits import SPLITS, nested_subset
 from monai_vlsm.errors import DataError, MissingFileError
 
-SPLITS = ("training", "validation", "test")
 DATALIST_NAME = "datalist.json"
 
 # File names of the published annotations, naamiinepal/medvlsm@dc36a3af.
@@ -22,7 +22,7 @@ _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 _MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 
 
-def load_datalist(dataset_dir: str | Path, split: str) -> list[dict[str, Any]]:
+def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, seed: int = 0) -> list[dict[str, Any]]:
     """Read the entries of one split: from ``datalist.json``, or else from the published layout.
 
     The published layout is ``images/``, ``masks/`` and ``anns/{train,val,test}.json``; it is only read.
@@ -30,6 +30,10 @@ def load_datalist(dataset_dir: str | Path, split: str) -> list[dict[str, Any]]:
     Args:
         dataset_dir: folder of the data set.
         split: one of ``SPLITS``.
+        fraction: of the training images to keep, for experiments with little data: the subset in the datalist if it
+            has one of this size (as published), else a drawn one that holds all smaller ones. A patient or sequence
+            is kept or left out as a whole. Other splits are always whole.
+        seed: of a drawn subset.
 
     Returns:
         ``{"image": path, "label": path, "prompts": {"p0": [""], "p1": [...], ...}}`` with absolute paths to files
@@ -50,6 +54,8 @@ def load_datalist(dataset_dir: str | Path, split: str) -> list[dict[str, Any]]:
             f"splits with entries: {', '.join(filled) or 'none'}. Choose one of these, or prepare the data set anew."
         )
     checked = _checked_entries(entries, source, folder)
+    if split == "training" and fraction != 1:
+        checked = _subset(checked, folder, fraction, seed)
     _check_files(checked, folder, split)
     return checked
 
@@ -67,7 +73,10 @@ def load_splits(dataset_dir: str | Path) -> dict[str, list[dict[str, Any]]]:
 
 
 def write_datalist(
-    dataset_dir: str | Path, splits: Mapping[str, Sequence[Mapping[str, Any]]], description: str = ""
+    dataset_dir: str | Path,
+    splits: Mapping[str, Sequence[Mapping[str, Any]]],
+    description: str = "",
+    subsets: Mapping[str, Sequence[str]] | None = None,
 ) -> None:
     """Check the entries as ``load_datalist`` does and write ``datalist.json``, whole or not at all.
 
@@ -75,6 +84,7 @@ def write_datalist(
         dataset_dir: folder of the data set, which holds the images and masks already.
         splits: split -> entries, with paths relative to the folder; a split left out is written empty.
         description: one line about the data set, kept in the file.
+        subsets: training images of published subsets by their fraction, such as ``{"0.1": ["images/1.png", ...]}``.
 
     Raises:
         MissingFileError: if the folder or a file named in an entry is missing.
@@ -87,6 +97,8 @@ def write_datalist(
     if not any(splits.values()):
         raise DataError(f"expected at least one entry to write to {str(folder / DATALIST_NAME)!r}, got none.")
     content: dict[str, Any] = {"description": description} if description else {}
+    if subsets:
+        content["subsets"] = subsets
     for split in SPLITS:
         content[split] = [_checked_entry(e, f"split {split!r}, entry {i}") for i, e in enumerate(splits.get(split, ()))]
         _check_files([_absolute(entry, folder) for entry in content[split]], folder, split)
@@ -194,6 +206,17 @@ def _read_split(folder: Path, split: str) -> tuple[Path, list[Any]]:
         raise MissingFileError(f"expected the annotations of split {split!r} in {str(source)!r}, which is missing.")
     entries = _as_list(_read_json(source), str(source))
     return source, [_from_published(entry, f"{source}, entry {i}") for i, entry in enumerate(entries)]
+
+
+def _subset(entries: list[dict[str, Any]], folder: Path, fraction: float, seed: int) -> list[dict[str, Any]]:
+    units = [entry.get("group", entry["image"]) for entry in entries]
+    drawn = nested_subset(units, fraction, seed)
+    content = _read_json(folder / DATALIST_NAME) if (folder / DATALIST_NAME).is_file() else {}
+    published = content.get("subsets", {}).get(f"{fraction:g}")
+    if published is None:
+        return [entry for entry, unit in zip(entries, units, strict=True) if unit in drawn]
+    named = {os.path.normpath(folder / name) for name in published}
+    return [entry for entry in entries if entry["image"] in named]
 
 
 def _read_json(source: Path) -> Any:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,8 @@ import numpy as np
 from PIL import Image
 from tqdm.auto import tqdm
 
-from monai_vlsm.data.datalist import DATALIST_NAME, SPLITS, load_datalist, read_description, write_datalist
+from monai_vlsm.data.building import is_there, new_folder
+from monai_vlsm.data.datalist import SPLITS, load_datalist, write_datalist
 from monai_vlsm.data.phantom_scene import CLASSES, Scene, draw_phantom
 from monai_vlsm.data.prompts import prompts_from_mask
 from monai_vlsm.errors import DataError
@@ -49,23 +48,17 @@ def write_phantom(
     """
     out = Path(out).expanduser().absolute()
     description = _describe(counts, seed)
-    if _is_there(out, description):
+    if is_there(out, description):
         logger.info("%s holds this phantom already: nothing to do.", out)
         return {"out": str(out), "written": False, **_summary(out, counts)}
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    try:
+    with new_folder(out) as part:
         for folder in ("images", "masks"):
-            (part / folder).mkdir(parents=True)
+            (part / folder).mkdir()
         jobs = [(split, index) for split in SPLITS for index in range(counts.get(split, 0))]
         splits: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
         for split, index in tqdm(jobs, desc=f"Drawing {out.name}", unit="image", disable=not progress):
             splits[split] += _write_scene(part, split, index, seed)
         write_datalist(part, splits, description=description)
-        if out.exists():
-            out.rmdir()
-        part.replace(out)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return {"out": str(out), "written": True, **_summary(out, counts)}
 
 
@@ -86,20 +79,6 @@ def _describe(counts: Mapping[str, int], seed: int) -> str:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int | np.integer) and bool(value >= 0)
-
-
-def _is_there(out: Path, description: str) -> bool:
-    """Tell whether ``out`` is this phantom (True) or free (False); anything else in its place is an error."""
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return False
-    found = read_description(out) if (out / DATALIST_NAME).is_file() else None
-    if found == description:
-        return True
-    holds = f"another data set ({found!r})" if found else "other files"
-    raise DataError(
-        f"expected {str(out)!r} to be free or to hold {description!r}, but it holds {holds}. "
-        "Nothing was changed: choose another folder, or remove this one first."
-    )
 
 
 def _write_scene(folder: Path, split: str, index: int, seed: int) -> list[dict[str, Any]]:

@@ -203,7 +203,7 @@ def _phrases(found: MaskDescription, singular: str, name: str, where: str, rule:
         return {f"p{level}": f"no {singular}" for level in range(1, 7)}
     shaped = f"{found.shape} {name}"
     sized = " ".join(filter(None, (_join(found.sizes, rule), shaped)))
-    counted = f"{_number(found.count)} {sized}"
+    counted = f"{number_in_words(found.count)} {sized}"
     located = f"{counted}, located in {_join(found.locations, rule)} of {where.removeprefix('in ')}"
     return {"p1": singular, "p2": shaped, "p3": shaped, "p4": sized, "p5": counted, "p6": located}
 
@@ -212,7 +212,7 @@ def _sentences(found: MaskDescription, singular: str, name: str, where: str, rul
     plain = _sentence(singular, where)
     if not found.count:
         return {f"p{level}": _sentence("no", singular, where) for level in range(1, 7)}
-    number, size = _number(found.count), _join(found.sizes, rule)
+    number, size = number_in_words(found.count), _join(found.sizes, rule)
     place = f"at the {_join(found.locations, rule)} {where}"
     return {
         "p1": plain,
@@ -235,7 +235,8 @@ def _join(words: Sequence[str], rule: LocationRule) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _number(count: int) -> str:
+def number_in_words(count: int) -> str:
+    """Return a whole number as in "twenty-one"; above 99 "many"."""
     if count < len(_ONES):
         return _ONES[count]
     if count > 99:

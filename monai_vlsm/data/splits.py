@@ -6,9 +6,9 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 
-from monai_vlsm.data.datalist import SPLITS
 from monai_vlsm.errors import DataError
 
+SPLITS = ("training", "validation", "test")
 _TRIES = 10
 
 

@@ -1,0 +1,109 @@
+"""Which split every prepared image belongs to, and with which prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from monai_vlsm.data.annotations import Annotation
+from monai_vlsm.data.datasets import DataSet
+from monai_vlsm.data.raw import Case
+from monai_vlsm.data.splits import SPLITS, split_groups
+from monai_vlsm.errors import DataError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A case whose files are written.
+
+    Args:
+        case: where it came from.
+        size: width and height in pixels.
+        empty: whether its mask is.
+        digest: of the pixels of the image; equal pictures have equal ones, whatever their file names.
+        prompts: made from the mask.
+    """
+
+    case: Case
+    size: tuple[int, int]
+    empty: bool
+    digest: str
+    prompts: dict[str, list[str]]
+
+
+Placed = tuple[Prepared, dict[str, list[str]], str]
+"""An image with its prompts and its split."""
+
+
+def place(
+    done: Mapping[str, Prepared], published: list[Annotation], data_set: DataSet, kind: str, seed: int
+) -> tuple[list[Placed], list[tuple[str, str]]]:
+    """Give every entry its prompts and split; also tell which published entries have no image."""
+    if not published:
+        return _place_unpublished(list(done.values()), data_set, seed), []
+    placed: list[Placed] = []
+    missing = []
+    for annotation in published:
+        item = done.get(annotation.key)
+        if item is None:
+            missing.append(("published, but not in the source or not usable", annotation.key))
+            continue
+        texts = annotation.prompts
+        if kind == "medclipseg":
+            texts = {"p0": [""], "p1": item.prompts["p1"], **texts}
+        placed.append((item, texts, annotation.split))
+    keys = {annotation.key for annotation in published}
+    placed += [(item, item.prompts, "training") for key, item in done.items() if key not in keys]
+    return placed, missing
+
+
+def _place_unpublished(items: list[Prepared], data_set: DataSet, seed: int) -> list[Placed]:
+    """Keep the makers' own split, drawing a validation split where they have none, or draw all three."""
+    own = [item.case.split for item in items]
+    if data_set.evaluate_with and not any(own):
+        own = ["test"] * len(items)
+    elif not any(own):
+        own = _draw(items, (0.8, 0.1, 0.1), seed)
+    elif "validation" not in own:
+        own = [split or "training" for split in own]
+        training = [i for i, split in enumerate(own) if split == "training"]
+        drawn = _draw([items[i] for i in training], (0.9, 0.1, 0.0), seed)
+        for i, split in zip(training, drawn, strict=True):
+            own[i] = split
+    return [(item, item.prompts, split) for item, split in zip(items, own, strict=True)]
+
+
+def _draw(items: list[Prepared], fractions: tuple[float, float, float], seed: int) -> list[str]:
+    groups = [item.case.group or item.case.image for item in items]
+    return split_groups(groups, [item.empty for item in items], fractions, seed)
+
+
+def deduplicated(placed: list[Placed]) -> tuple[list[Placed], list[tuple[str, str]]]:
+    """Drop pictures from training that come in validation or test, from validation those of the test, and repeats."""
+    kept: list[Placed] = []
+    dropped = []
+    where: dict[str, str] = {}
+    seen = set()
+    for split in reversed(SPLITS):
+        for item, texts, own in placed:
+            if own != split:
+                continue
+            first = where.setdefault(item.digest, split)
+            if first != split or (item.digest, item.case.class_name) in seen:
+                dropped.append((f"the same picture is in {first}", item.case.key))
+                continue
+            seen.add((item.digest, item.case.class_name))
+            kept.append((item, texts, own))
+    return kept, dropped
+
+
+def by_group(placed: list[Placed], seed: int) -> list[Placed]:
+    """Draw a split in which no patient or sequence is torn apart."""
+    if not all(item.case.group for item, _, _ in placed):
+        raise DataError("the raw files do not tell patients or sequences apart: choose another --split.")
+    unique = {item.case.key: (item, texts) for item, texts, _ in placed}
+    items = [item for item, _ in unique.values()]
+    return [
+        (item, texts, split)
+        for (item, texts), split in zip(unique.values(), _draw(items, (0.8, 0.1, 0.1), seed), strict=True)
+    ]

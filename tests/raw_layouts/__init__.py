@@ -1,0 +1,12 @@
+"""Look-alikes of the raw files of every data set, with their quirks; drawn, so that no real image is in here.
+
+A layout writes its files into a folder and returns the true mask (H, W) of every case by its key, the path of the
+prepared mask without suffix. Objects are brighter than what is around them and lie at the top left.
+"""
+
+from .layouts import LAYOUTS
+from .medical import btmri, camus, camus_nifti, chexlocalize
+
+LAYOUTS |= {"btmri": btmri, "camus": camus, "chexlocalize": chexlocalize}
+
+__all__ = ["LAYOUTS", "camus_nifti"]
