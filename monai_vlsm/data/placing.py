@@ -38,7 +38,10 @@ Placed = tuple[Prepared, dict[str, list[str]], str]
 def place(
     done: Mapping[str, Prepared], published: list[Annotation], data_set: DataSet, kind: str, seed: int
 ) -> tuple[list[Placed], list[tuple[str, str]]]:
-    """Give every entry its prompts and split; also tell which published entries have no image."""
+    """Give every entry its prompts and split; also tell what was left out.
+
+    Cases that nobody has published but that have prompts of their own are for training (CAMUS).
+    """
     if not published:
         return _place_unpublished(list(done.values()), data_set, seed), []
     placed: list[Placed] = []
@@ -53,7 +56,14 @@ def place(
             texts = {"p0": [""], "p1": item.prompts["p1"], **texts}
         placed.append((item, texts, annotation.split))
     keys = {annotation.key for annotation in published}
-    placed += [(item, item.prompts, "training") for key, item in done.items() if key not in keys]
+    held_out = {item.case.group for item, _, _ in placed}
+    for key, item in done.items():
+        if key in keys:
+            continue
+        if item.case.group in held_out or item.case.split == "test":
+            missing.append(("not published, and its patient is in another split", key))
+        else:
+            placed.append((item, item.prompts, "training"))
     return placed, missing
 
 
