@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from pathlib import Path
 
+from bundles_table import bundles_readme
+
 from monai_vlsm.bundle.fill import PACKAGES, filled_template
-from monai_vlsm.data.datasets import DATASETS
+from monai_vlsm.data.datasets import BUNDLES
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -29,11 +31,12 @@ def pinned_versions() -> dict[str, str]:
 def bundle_files() -> dict[Path, str]:
     """Return the content of every file below bundles/, by path relative to the root."""
     versions = pinned_versions()
-    return {
+    files = {
         Path("bundles") / name / path: text
-        for name, data_set in DATASETS.items()
+        for name, data_set in BUNDLES.items()
         for path, text in filled_template(data_set, versions).items()
     }
+    return {Path("bundles/README.md"): bundles_readme(), **files}
 
 
 def stale_files(files: Mapping[Path, str]) -> list[Path]:
@@ -68,7 +71,7 @@ def main() -> int:
     for path, text in files.items():
         (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
         (ROOT / path).write_text(text, encoding="utf-8")
-    print(f"{len(files)} files written for {', '.join(DATASETS)}")
+    print(f"{len(files)} files written for {', '.join(BUNDLES)}")
     return 0
 
 

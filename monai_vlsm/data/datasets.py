@@ -98,6 +98,7 @@ _ALL = (
         licence="Drawn by this project's own code, under its Apache-2.0 licence.",
         citation="none",
         size="480 drawn images",
+        raw="none, it is drawn",
         backbone="tiny",
         learning_rate=3e-3,
         batch_size=16,

@@ -12,10 +12,10 @@ import torch
 from monai.bundle import create_workflow, verify_net_in_out
 from quick import QUICK, ROOT
 
-from monai_vlsm.data.datasets import DATASETS
+from monai_vlsm.data.datasets import BUNDLES as DATA_SETS
 from monai_vlsm.networks import CLIPSegDenseAdapter
 
-BUNDLES = sorted(DATASETS)
+BUNDLES = sorted(DATA_SETS)
 
 
 def test_there_are_bundles_to_check():
@@ -64,7 +64,7 @@ def test_training_handlers_are_literal_dictionaries_as_monai_label_needs_them(na
 def test_labels_are_named_and_none_has_value_0(name):
     metadata = json.loads((ROOT / "bundles" / name / "configs" / "metadata.json").read_text())
     channels = metadata["network_data_format"]["outputs"]["pred"]["channel_def"]
-    assert channels == {"0": "background", "1": DATASETS[name].target}
+    assert channels == {"0": "background", "1": DATA_SETS[name].target}
     assert metadata["version"] in metadata["changelog"]
 
 
