@@ -74,7 +74,8 @@ def _list() -> None:
         print(f"{data_set.name:<15} {data_set.title}: {data_set.modality}, {data_set.size} ({use})")
         print(f"{'':<15} terms: {data_set.licence}")
         how = "--download, or " if data_set.downloads else ""
-        print(f"{'':<15} get:   {how}{data_set.source}\n{'':<15} give:  {data_set.raw or 'nothing'}\n")
+        print(f"{'':<15} get:   {how}{data_set.source}\n{'':<15} give:  {data_set.raw}")
+        print(f"{'':<15} leaks: {data_set.leaks}\n" if data_set.leaks else "")
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -88,6 +89,7 @@ def _draw(arguments: argparse.Namespace) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
+    from monai_vlsm.data.datasets import DATASETS
     from monai_vlsm.data.prepare import prepare
 
     out = arguments.out or Path("data") / arguments.dataset
@@ -113,6 +115,9 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(f"images     {', '.join(shown)}{more} pixels")
     for reason, count, example in report.skipped:
         print(f"skipped    {count}: {reason} (the first: {example})")
+    leaks = DATASETS[arguments.dataset].leaks
+    if leaks and arguments.split == "published" and arguments.prompts != "generated":
+        print(f"careful    {leaks}")
 
 
 def _sources(arguments: argparse.Namespace, out: Path) -> list[Path]:

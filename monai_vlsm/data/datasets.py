@@ -35,6 +35,7 @@ class DataSet:
         where: end of a sentence in these prompts.
         medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
         medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
+        leaks: what its published split has in training and in another split, and the --split that mends it.
         evaluate_with: bundle whose network is evaluated on it; such a set has no bundle of its own.
         backbone: default of the bundle.
         learning_rate: of AdamW.
@@ -59,6 +60,7 @@ class DataSet:
     where: str = "in the image"
     medvlsm: str = ""
     medclipseg: str = ""
+    leaks: str = ""
     evaluate_with: str = ""
     backbone: str = "CIDAS/clipseg-rd64-refined"
     learning_rate: float = 1e-3
@@ -129,6 +131,7 @@ _ALL = (
         raw="bkai-igh-neopolyp.zip (train/, train_gt/)",
         medvlsm="bkai_polyp",
         medclipseg="BKAI",
+        leaks="2 training images are in validation, 1 in the test, 1 is there twice: --split deduplicated",
     ),
     _polyps(
         "clinicdb",
@@ -143,6 +146,7 @@ _ALL = (
         raw="the unpacked CVC-ClinicDB.rar (Original/, Ground Truth/), or the PNG or TIF archive of its Kaggle copy",
         medvlsm="clinicdb_polyp",
         medclipseg="ClinicDB",
+        leaks="frames of all 25 video sequences in the test are in training, too: --split by_sequence",
     ),
     DataSet(
         name="isic16",
@@ -162,6 +166,7 @@ _ALL = (
         ),
         medvlsm="isic",
         medclipseg="ISIC",
+        leaks="3 training images are in the test, 1 is in training twice: --split deduplicated",
     ),
     DataSet(
         name="dfu",

@@ -120,6 +120,14 @@ def test_the_published_split_of_clinicdb_cuts_through_every_test_sequence(publis
     assert (len(training), len(test), len(training & test)) == (29, 25, 25)
 
 
+@pytest.mark.parametrize("name", MEDVLSM)
+def test_leaks_of_published_splits_are_named(published, name):
+    entries = published.medvlsm(DATASETS[name])
+    training = {entry.key for entry in entries if entry.split == "training"}
+    again = {entry.key for entry in entries if entry.split != "training"} & training
+    assert bool(again) == ("deduplicated" in DATASETS[name].leaks)
+
+
 def test_annotations_that_differ_from_the_published_ones_are_refused(tmp_path, own_checksums):
     path = tmp_path / "medvlsm" / "busi" / "anns" / "val.json"
     path.parent.mkdir(parents=True)
