@@ -36,14 +36,36 @@ Placed = tuple[Prepared, dict[str, list[str]], str]
 
 
 def place(
-    done: Mapping[str, Prepared], published: list[Annotation], data_set: DataSet, kind: str, seed: int
+    done: Mapping[str, Prepared], published: list[Annotation], data_set: DataSet, split: str, seed: int
 ) -> tuple[list[Placed], list[tuple[str, str]]]:
-    """Give every entry its prompts and split; also tell what was left out.
+    """Give every entry its prompts and its split; also tell what was left out, as (reason, key).
 
-    Cases that nobody has published but that have prompts of their own are for training (CAMUS).
+    Args:
+        done: what was prepared, by key.
+        published: annotations; empty if prompts and split are our own.
+        data_set: which one.
+        split: "published", "deduplicated" or "by_sequence".
+        seed: of splits that are drawn.
+
+    Raises:
+        DataError: if the split needs patients or sequences that the files do not tell.
     """
-    if not published:
-        return _place_unpublished(list(done.values()), data_set, seed), []
+    if published:
+        placed, left_out = _place_published(done, published)
+    else:
+        placed, left_out = _place_unpublished(list(done.values()), data_set, seed), []
+    if split == "by_sequence":
+        return _by_group(placed, seed), left_out
+    if split == "deduplicated":
+        placed, repeated = _deduplicated(placed)
+        left_out += repeated
+    return placed, left_out
+
+
+def _place_published(
+    done: Mapping[str, Prepared], published: list[Annotation]
+) -> tuple[list[Placed], list[tuple[str, str]]]:
+    """Follow the annotations; cases they do not know have prompts of their own and are for training (CAMUS)."""
     placed: list[Placed] = []
     missing = []
     for annotation in published:
@@ -51,9 +73,7 @@ def place(
         if item is None:
             missing.append(("published, but not in the source or not usable", annotation.key))
             continue
-        texts = annotation.prompts
-        if kind == "medclipseg":
-            texts = {"p0": [""], "p1": item.prompts["p1"], **texts}
+        texts = {"p0": [""], "p1": item.prompts["p1"], **annotation.prompts}
         placed.append((item, texts, annotation.split))
     keys = {annotation.key for annotation in published}
     held_out = {item.case.group for item, _, _ in placed}
@@ -88,7 +108,7 @@ def _draw(items: list[Prepared], fractions: tuple[float, float, float], seed: in
     return split_groups(groups, [item.empty for item in items], fractions, seed)
 
 
-def deduplicated(placed: list[Placed]) -> tuple[list[Placed], list[tuple[str, str]]]:
+def _deduplicated(placed: list[Placed]) -> tuple[list[Placed], list[tuple[str, str]]]:
     """Drop pictures from training that come in validation or test, from validation those of the test, and repeats."""
     kept: list[Placed] = []
     dropped = []
@@ -107,7 +127,7 @@ def deduplicated(placed: list[Placed]) -> tuple[list[Placed], list[tuple[str, st
     return kept, dropped
 
 
-def by_group(placed: list[Placed], seed: int) -> list[Placed]:
+def _by_group(placed: list[Placed], seed: int) -> list[Placed]:
     """Draw a split in which no patient or sequence is torn apart."""
     if not all(item.case.group for item, _, _ in placed):
         raise DataError("the raw files do not tell patients or sequences apart: choose another --split.")

@@ -22,7 +22,7 @@ from monai_vlsm.data.converters import find_cases
 from monai_vlsm.data.converters.brain import tumor_in
 from monai_vlsm.data.datalist import SPLITS, write_datalist
 from monai_vlsm.data.datasets import DATASETS, DataSet
-from monai_vlsm.data.placing import Placed, Prepared, by_group, deduplicated, place
+from monai_vlsm.data.placing import Placed, Prepared, place
 from monai_vlsm.data.prompts import LocationRule, prompts_from_mask
 from monai_vlsm.data.raw import Case, Mask, RawFiles, open_picture
 from monai_vlsm.errors import DataError, UserError
@@ -101,20 +101,12 @@ def prepare(
             raise DataError(
                 f"there is nothing of {data_set.title} in {', '.join(map(str, sources))}: expected is {data_set.raw}."
             )
-        wanted = _wanted(cases, published)
-        left_out = [("not in the published annotations", case.key) for case in cases if case not in wanted]
-        if kind == "medclipseg" and not data_set.class_name:
-            wanted = _named(wanted, published)
+        wanted, left_out = _wanted(cases, published, data_set)
         done, skipped = _write_all(wanted, part, data_set, location_rule, progress)
         skipped += left_out
         _require_images(done, data_set, skipped)
-        placed, missing = place(done, published, data_set, kind, seed)
-        skipped += missing
-        if split == "deduplicated":
-            placed, repeated = deduplicated(placed)
-            skipped += repeated
-        if split == "by_sequence":
-            placed = by_group(placed, seed)
+        placed, unplaced = place(done, published, data_set, split, seed)
+        skipped += unplaced
         splits = {s: [_entry(item, texts) for item, texts, where in placed if where == s] for s in SPLITS}
         write_datalist(part, splits, description=description, subsets=_image_names(subsets, done))
     return _report(out, placed, skipped)
@@ -146,16 +138,21 @@ def _published(data_set: DataSet, kind: str, annotations: Annotations) -> tuple[
     return entries, annotations.subsets(data_set) if data_set.medclipseg else {}
 
 
-def _wanted(cases: list[Case], published: list[Annotation]) -> list[Case]:
-    """Leave out what the annotations do not know; cases that write their own prompts stay (training of CAMUS)."""
-    keys = {annotation.key for annotation in published}
-    return [case for case in cases if not keys or case.key in keys or case.prompts]
+def _wanted(
+    cases: list[Case], published: list[Annotation], data_set: DataSet
+) -> tuple[list[Case], list[tuple[str, str]]]:
+    """Leave out what the annotations do not know; cases that write their own prompts stay (training of CAMUS).
 
-
-def _named(cases: list[Case], published: list[Annotation]) -> list[Case]:
-    """Name the kind of tumour that the published sentence of an image tells, where its files do not tell it."""
-    kinds = {annotation.key: tumor_in(annotation.prompts["p2"][0]) for annotation in published}
-    return [replace(case, class_name=case.class_name or kinds[case.key]) for case in cases]
+    The kind of tumour that a published sentence tells names the class where the raw files do not tell it.
+    """
+    if not published:
+        return cases, []
+    texts = {annotation.key: annotation.prompts.get("p2", [""])[0] for annotation in published}
+    wanted = [case for case in cases if case.key in texts or case.prompts]
+    left_out = [case.key for case in cases if not (case.key in texts or case.prompts)]
+    if not data_set.class_name and data_set.medclipseg:
+        wanted = [replace(case, class_name=case.class_name or tumor_in(texts[case.key])) for case in wanted]
+    return wanted, [("not in the published annotations", key) for key in left_out]
 
 
 def _write_all(
@@ -178,6 +175,8 @@ def _write_all(
             skipped.append((str(error), case.key))
             continue
         done[case.key] = Prepared(case, size, not mask.any(), digest, _generated(case, mask, data_set, location_rule))
+    for name in set(pictures) - {item.case.image for item in done.values()}:
+        (folder / "images" / name).unlink()
     return done, skipped
 
 
