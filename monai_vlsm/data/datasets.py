@@ -74,7 +74,6 @@ def _polyps(name: str, title: str, **facts: Any) -> DataSet:
 
 
 def _breast(name: str, title: str, **facts: Any) -> DataSet:
-    """Breast ultrasound on which the network of BUSI is evaluated."""
     return DataSet(
         name,
         title,
@@ -84,7 +83,6 @@ def _breast(name: str, title: str, **facts: Any) -> DataSet:
         class_name="tumor",
         family="sentence",
         where=_BREAST,
-        evaluate_with="busi",
         **facts,
     )
 
@@ -203,15 +201,9 @@ _ALL = (
         raw="training.zip and testing.zip (.mhd), or CAMUS_public with database_nifti/ and --prompts generated",
         medvlsm="camus",
     ),
-    DataSet(
-        name="busi",
-        title="Breast Ultrasound Images (BUSI)",
-        modality="breast ultrasound",
-        target="tumor",
-        prompt=f"Tumor {_BREAST}.",
-        class_name="tumor",
-        family="sentence",
-        where=_BREAST,
+    _breast(
+        "busi",
+        "Breast Ultrasound Images (BUSI)",
         source="https://scholar.cu.edu.eg/?q=afahmy/pages/dataset",
         licence=(
             f"The article is open access; the page of the images states no licence, mirrors name different ones. {_ASK}"
@@ -312,15 +304,9 @@ _ALL = (
             for part in (f"-2_{split}_Input", f"_{split}_GroundTruth")
         ),
     ),
-    DataSet(
-        name="udiat",
-        title="UDIAT (Dataset B)",
-        modality="breast ultrasound",
-        target="tumor",
-        prompt=f"Tumor {_BREAST}.",
-        class_name="tumor",
-        family="sentence",
-        where=_BREAST,
+    _breast(
+        "udiat",
+        "UDIAT (Dataset B)",
         source="http://www2.docm.mmu.ac.uk/STAFF/M.Yap/dataset.php",
         licence="Signed licence agreement with M. H. Yap; no redistribution.",
         citation="M. H. Yap et al.: Automated Breast Ultrasound Lesions Detection. IEEE JBHI 22 (2018).",
@@ -371,6 +357,7 @@ _ALL = (
         raw="BUSBRA.zip (Images/, Masks/)",
         downloads=("https://zenodo.org/records/8231412/files/BUSBRA.zip",),
         medclipseg="BUSBRA",
+        evaluate_with="busi",
     ),
     _breast(
         "busuc",
@@ -382,6 +369,7 @@ _ALL = (
         raw="BUSUC.zip of MedCLIPSeg",
         downloads=(f"{_MEDCLIPSEG}/BUSUC.zip",),
         medclipseg="BUSUC",
+        evaluate_with="busi",
     ),
     _breast(
         "buid",
@@ -393,6 +381,7 @@ _ALL = (
         raw="BUID.zip of MedCLIPSeg, or a folder with 'N Benign Image.bmp' and 'N Benign Mask.tif'",
         downloads=(f"{_MEDCLIPSEG}/BUID.zip",),
         medclipseg="BUID",
+        evaluate_with="busi",
     ),
     DataSet(
         name="brisc",
