@@ -314,3 +314,48 @@ def test_all_splits_are_read_at_once_with_empty_ones_and_missing_files(published
     splits = load_splits(published)
     assert {split: len(entries) for split, entries in splits.items()} == {"training": 1, "validation": 0, "test": 1}
     assert splits["test"][0]["label"] == str(published / "masks/1.png")
+
+
+@pytest.fixture
+def forty(tmp_path):
+    """A folder with 40 training entries of 20 patients, and as many of the test."""
+    names = [f"{i:02d}.png" for i in range(40)]
+    touch(tmp_path, *(f"{kind}/{name}" for kind in ("images", "masks") for name in names))
+    entries = [entry(name, group=f"patient {int(name[:2]) // 2}") for name in names]
+    write_datalist(tmp_path, {"training": entries, "test": entries}, subsets={"0.25": ["images/03.png"]})
+    return tmp_path
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(1.0, 40), (0.5, 20), (0.1, 4), (0.01, 2)])
+def test_a_fraction_keeps_that_part_of_the_patients(forty, fraction, count):
+    kept = load_datalist(forty, "training", fraction)
+    assert len(kept) == count
+    assert len({item["group"] for item in kept}) == count / 2
+
+
+def test_a_smaller_fraction_is_part_of_a_larger_one(forty):
+    small, large = ({item["image"] for item in load_datalist(forty, "training", part, seed=3)} for part in (0.2, 0.6))
+    assert small < large
+
+
+def test_another_seed_draws_another_part(forty):
+    first, second = (load_datalist(forty, "training", 0.2, seed=seed) for seed in (0, 1))
+    assert first != second
+
+
+def test_a_published_subset_is_kept_as_it_is(forty):
+    assert [Path(item["image"]).name for item in load_datalist(forty, "training", 0.25)] == ["03.png"]
+
+
+def test_a_fraction_leaves_other_splits_whole(forty):
+    assert len(load_datalist(forty, "test", 0.1)) == 40
+
+
+@pytest.mark.parametrize("fraction", [0, -0.5, 1.5])
+def test_a_fraction_out_of_range_is_refused(forty, fraction):
+    with pytest.raises(DataError, match=f"got {fraction}"):
+        load_datalist(forty, "training", fraction)
+
+
+def test_the_published_layout_has_seeded_subsets(published):
+    assert len(load_datalist(published, "training", 0.5)) == 1
