@@ -1,10 +1,12 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
 from .image import LoadMaskd, LoadPictured, NetworkImaged, NetworkMaskd, SameSized, UprightView
+from .label_map import LoadLabelMapd
 from .prompt import SelectPromptd, TokenizePromptd
 from .save import SaveMaskd
 
 __all__ = [
+    "LoadLabelMapd",
     "LoadMaskd",
     "LoadPictured",
     "NetworkImaged",

@@ -1,0 +1,91 @@
+"""``new-bundle``: turn your own images and masks into a data set and a bundle to train."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from monai_vlsm.errors import DataError
+
+if TYPE_CHECKING:
+    from monai_vlsm.own_data import Summary
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the ``commands`` of a parser."""
+    parser = commands.add_parser(
+        "new-bundle",
+        help="turn your own images and masks into a data set and a bundle to train",
+        description="Write data/NAME (images, masks, prompts, splits) and bundles/NAME below --out.",
+    )
+    parser.add_argument("name", help="of data set and bundle: lower-case letters, digits, underscores")
+    parser.add_argument(
+        "--images", type=Path, required=True, help="folder of images (PNG, JPG, TIFF) or volumes (NIfTI)"
+    )
+    parser.add_argument(
+        "--masks", type=Path, required=True, help="folder of masks, named as the images or NAME_mask ..."
+    )
+    kind = parser.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--class-name", help="what the masks show, such as polyp")
+    kind.add_argument("--classes", metavar="1=A,2=B", help="what the values of label maps mean; 3= leaves a value out")
+    parser.add_argument("--out", type=Path, help="folder to write to (default: the parent of the images folder)")
+    parser.add_argument(
+        "--group-pattern", metavar="REGEX", help=r"patient in an image's name: first group, as in '(\d+)_'"
+    )
+    parser.add_argument("--mask-pattern", metavar="REGEX", help="what names share: first group, as in 'mask_(.+)'")
+    parser.add_argument(
+        "--keep-empty-slices", type=float, default=0.1, metavar="FRACTION",
+        help="of the slices of a volume that do not show a class (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--fractions", type=float, nargs=3, default=(0.8, 0.1, 0.1), metavar=("TRAINING", "VALIDATION", "TEST"),
+        help="shares of the splits (default: 0.8 0.1 0.1)",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=int, default=0, help="of split and empty slices (default: %(default)s)")
+    parser.add_argument("--backbone", help="default of the bundle: hub id, folder or tiny")
+    parser.add_argument("--modality", default="medical", help="how the images were made, such as 'endoscopy'")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from monai_vlsm.own_data import Request, make_bundle, parse_classes
+
+    if arguments.class_name is not None and not arguments.class_name.strip():
+        raise DataError("expected what the masks show under --class-name, as in 'polyp', got nothing.")
+    classes = parse_classes(arguments.classes) if arguments.classes is not None else {arguments.class_name.strip(): ()}
+    request = Request(
+        arguments.name, arguments.images, arguments.masks, classes, arguments.mask_pattern, arguments.group_pattern,
+        arguments.keep_empty_slices, tuple(arguments.fractions), arguments.seed,
+    )  # fmt: skip
+    out = arguments.out or arguments.images.absolute().parent
+    summary = make_bundle(request, out, arguments.backbone, arguments.modality)
+    _show(summary)
+    _show_next(request.name, out.absolute(), arguments.images.absolute(), request.class_names[0])
+
+
+def _show(summary: Summary) -> None:
+    state = "written" if summary.written else "all is there already"
+    print(f"{summary.data_set}\n{summary.bundle}: {state}\n")
+    columns = ("images", "entries", "empty masks", "groups")
+    print(f"{'split':<12}" + "".join(f"{column:>13}" for column in columns))
+    for split, counts in summary.splits.items():
+        print(f"{split:<12}" + "".join(f"{counts[column]:>13}" for column in columns))
+    (small, large) = (f"{width} x {height}" for width, height in summary.sizes)
+    print(f"size in pixels: {small}" + (f" to {large}" if large != small else ""))
+    for note in summary.notes:
+        print(note)
+
+
+def _show_next(name: str, out: Path, images: Path, prompt: str) -> None:
+    relative = os.path.relpath(images, out)
+    folder = str(images) if relative.startswith(os.pardir) else relative
+    commands = (
+        f"cd {shlex.quote(str(out))}",
+        f"python -m monai_vlsm check data/{name}",
+        f"python -m monai.bundle run training --config_file bundles/{name}/configs/train.json",
+        f"python -m monai_vlsm predict {shlex.quote(folder)} --bundle bundles/{name} --prompt {shlex.quote(prompt)}",
+    )
+    print("\nnext:\n" + "\n".join(f"  {command}" for command in commands))

@@ -1,0 +1,230 @@
+"""From own images and masks to a folder with a data set and its bundle."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from monai_vlsm.bundle import filled_template, installed_versions
+from monai_vlsm.data.datalist import DATALIST_NAME, load_splits, read_description
+from monai_vlsm.data.datasets import DataSet
+from monai_vlsm.errors import DataError
+from monai_vlsm.own_data.matching import Matches, match_masks, stem_of
+from monai_vlsm.own_data.request import Request
+from monai_vlsm.own_data.writing import write_cases
+
+_STEPS_PER_EPOCH = 20
+_BATCH_SIZES = (4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is there now.
+
+    Args:
+        data_set: folder.
+        bundle: folder.
+        written: False if all was there already.
+        splits: split -> number of images, entries, empty masks and groups.
+        sizes: width and height in pixels of the smallest and the largest image.
+        notes: what was left out and why, a sentence each.
+    """
+
+    data_set: Path
+    bundle: Path
+    written: bool
+    splits: dict[str, dict[str, int]]
+    sizes: tuple[tuple[int, int], tuple[int, int]]
+    notes: list[str]
+
+
+def make_bundle(
+    request: Request, out: Path, backbone: str | None = None, modality: str = "medical", progress: bool = True
+) -> Summary:
+    """Write ``data/NAME`` and ``bundles/NAME`` below ``out``; each appears only when it is complete.
+
+    Args:
+        request: the images and masks.
+        out: folder from which the bundle is run.
+        backbone: default of the bundle: hub id, folder or ``tiny``; None is that of all bundles.
+        modality: how the images were made, in words.
+        progress: show a progress bar.
+
+    Raises:
+        UserError: if an input cannot be used, or something else is in the place of the results.
+    """
+    matches = match_masks(request)
+    data_set, bundle = out.absolute() / "data" / request.name, out.absolute() / "bundles" / request.name
+    description = _describe(request, matches)
+    data_there, bundle_there = _is_there(data_set, description), _bundle_is_there(bundle, request.name)
+    if bundle_there and not data_there:
+        raise DataError(f"there is a bundle {str(bundle)!r} already: choose another name, or remove it first.")
+    left_out = 0
+    if not data_there:
+        with _appearing(data_set, _bytes(matches)) as part:
+            left_out = write_cases(request, matches.cases, part, description, progress).left_out
+    if not bundle_there:
+        with _appearing(bundle, 0) as part:
+            _write_bundle(part, _data_set(request, data_set, backbone, modality))
+    splits, sizes = _count(data_set)
+    notes = _notes(request, matches, left_out)
+    return Summary(data_set, bundle, not (data_there and bundle_there), splits, sizes, notes)
+
+
+def _describe(request: Request, matches: Matches) -> str:
+    """One line that names the data set and all it was made from; kept in its datalist to know it again."""
+    fields = {**asdict(request), "images": None, "masks": None}
+    files = [
+        [stem_of(path, folder.absolute()), path.suffix, path.stat().st_size]
+        for case in matches.cases
+        for path, folder in ((case.image, request.images), (case.mask, request.masks))
+    ]
+    digest = hashlib.sha256(json.dumps([fields, files]).encode()).hexdigest()[:16]
+    classes = ", ".join(request.class_names)
+    return f"monai_vlsm new-bundle {request.name}: {classes}, {len(matches.cases)} images with masks, inputs {digest}"
+
+
+def _is_there(folder: Path, description: str) -> bool:
+    """Tell whether ``folder`` is this data set (True) or free (False); anything else in its place is an error."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    found = read_description(folder) if (folder / DATALIST_NAME).is_file() else ""
+    if found == description:
+        return True
+    raise DataError(
+        f"expected {str(folder)!r} to be free or to hold {description!r}, but it holds {found or 'other files'!r}. "
+        "Nothing was changed: choose another name or --out, or remove this folder and its bundle first."
+    )
+
+
+def _bundle_is_there(folder: Path, name: str) -> bool:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
+    try:
+        if json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))["bundle_name"] == name:
+            return True
+    except (OSError, ValueError, TypeError, KeyError):
+        pass
+    raise DataError(f"{str(folder)!r} holds something that is no bundle {name!r}: choose another name or --out.")
+
+
+@contextmanager
+def _appearing(folder: Path, size: int) -> Iterator[Path]:
+    """Give a folder to write to, which takes the place of ``folder`` if all goes well, and vanishes if not.
+
+    Args:
+        folder: to make.
+        size: bytes that are needed at least.
+    """
+    parents = [parent for parent in folder.parents if not parent.exists()]
+    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    try:
+        part.mkdir(parents=True)
+        free = shutil.disk_usage(part).free
+        if free < size:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        yield part
+        if folder.exists():
+            folder.rmdir()
+        part.replace(folder)
+    except OSError as error:
+        raise DataError(_disk_message(folder, size, error)) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        for parent in parents:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+def _disk_message(folder: Path, size: int, error: OSError) -> str:
+    place = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
+    if error.errno != errno.ENOSPC:
+        return f"cannot write {str(folder)!r}: {error}. Nothing was changed: choose another --out."
+    free = shutil.disk_usage(place).free
+    needed = max(size, 1e6)
+    return (
+        f"the disk of {str(folder)!r} is full: {free / 1e6:.0f} MB are free, at least {needed / 1e6:.0f} MB are "
+        "needed. Nothing was changed: make room, or choose another disk with --out."
+    )
+
+
+def _bytes(matches: Matches) -> int:
+    """Return the size of the images and masks, as an estimate of what is written."""
+    return sum(path.stat().st_size for case in matches.cases for path in (case.image, case.mask))
+
+
+def _write_bundle(folder: Path, data_set: DataSet) -> None:
+    files = filled_template(data_set, installed_versions())
+    files[Path("docs/data_license.txt")] = f"Data set: {data_set.title}\nTerms: {data_set.licence}\n"
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _data_set(request: Request, folder: Path, backbone: str | None, modality: str) -> DataSet:
+    """Describe own data for the bundle: the recipe of the paper, with smaller batches for fewer images."""
+    training = len(load_splits(folder)["training"])
+    fitting = [size for size in _BATCH_SIZES if size * _STEPS_PER_EPOCH <= training]
+    title = request.name.replace("_", " ")
+    return DataSet(
+        name=request.name,
+        title=title[0].upper() + title[1:],
+        modality=modality,
+        target=" or ".join(request.class_names),
+        prompt=request.class_names[0],
+        source="own images, arranged by python -m monai_vlsm new-bundle",
+        licence="write down here who may use the images and for what, before you pass them or this bundle on.",
+        citation="none",
+        batch_size=max(fitting, default=_BATCH_SIZES[0]),
+        backbone=backbone or DataSet.backbone,
+    )
+
+
+def _count(folder: Path) -> tuple[dict[str, dict[str, int]], tuple[tuple[int, int], tuple[int, int]]]:
+    splits, sizes = {}, set()
+    for split, entries in load_splits(folder).items():
+        empty = 0
+        for entry in entries:
+            with Image.open(entry["label"]) as mask:
+                empty += mask.getbbox() is None
+                sizes.add(mask.size)
+        splits[split] = {
+            "images": len({entry["image"] for entry in entries}),
+            "entries": len(entries),
+            "empty masks": empty,
+            "groups": len({entry["group"] for entry in entries}),
+        }
+    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
+    return splits, (by_area[0], by_area[-1])
+
+
+def _notes(request: Request, matches: Matches, left_out: int) -> list[str]:
+    notes = []
+    for files, why in (
+        (matches.images_without_mask, "skipped: no mask of their name"),
+        (matches.masks_without_image, "not used: no image of their name"),
+    ):
+        if files:
+            notes.append(f"{why}: {_listed(files)}")
+    if left_out:
+        notes.append(
+            f"left out: {left_out} pairs of a slice or image and a class it does not show "
+            f"(of those, --keep-empty-slices {request.keep_empty_slices:g} keeps that share)"
+        )
+    if request.group_pattern is None:
+        notes.append("every file was taken as a patient of its own: give --group-pattern if some belong together")
+    return notes
+
+
+def _listed(files: Sequence[Path], shown: int = 10) -> str:
+    more = f" and {len(files) - shown} more" if len(files) > shown else ""
+    return f"{len(files)}: {', '.join(path.name for path in files[:shown])}{more}"

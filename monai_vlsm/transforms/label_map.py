@@ -1,0 +1,61 @@
+"""Masks with the values they hold in their files, for label maps of several classes and for checks."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+from monai.config import KeysCollection
+from monai.transforms import LoadImaged
+from PIL import Image
+
+from monai_vlsm.errors import DataError
+from monai_vlsm.transforms.image import _SIXTEEN_BIT_OR_MORE, _keep_format, _Load, _single_picture
+
+
+def raster_to_label_map(image: Image.Image, any_colour: bool = False) -> Image.Image:
+    """Return ``image`` with one value per pixel, as stored: grey values, or the indices of indexed colours.
+
+    Args:
+        image: as PIL opened it.
+        any_colour: take the brightest channel of colour pictures, instead of refusing them.
+    """
+    image = _single_picture(image)
+    if image.mode == "P":
+        values = np.array(image)
+    elif image.mode in _SIXTEEN_BIT_OR_MORE:
+        values = np.array(image, dtype=np.float32)
+    else:
+        channels = np.array(image.convert("RGB"))
+        if not any_colour and (channels != channels[..., :1]).any():
+            raise DataError("it is a colour picture, expected is one value per pixel: save it as grey or indexed")
+        values = channels.max(axis=-1)
+        values = values > 0 if image.mode == "1" else values
+    return _keep_format(Image.fromarray(values), image)
+
+
+class LoadLabelMapd(LoadImaged):
+    """Load label maps of any format; each key becomes a MetaTensor (1, W, H[, D]) float32 of the values as stored.
+
+    Args:
+        any_colour: see :func:`raster_to_label_map`.
+
+    Raises:
+        MissingFileError: if a file does not exist.
+        DataError: if a file is damaged, holds NaN, or has several channels; the message names it.
+    """
+
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False, any_colour: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys=allow_missing_keys)
+        self._loader = _Load(partial(raster_to_label_map, any_colour=any_colour))
+
+    def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
+        """Load the files named in ``data``."""
+        loaded = super().__call__(data, reader)
+        for key in self.key_iterator(loaded):
+            if loaded[key].shape[0] != 1:
+                name = loaded[key].meta["filename_or_obj"]
+                raise DataError(f"the mask {str(name)!r} has {loaded[key].shape[0]} channels, expected is one.")
+        return loaded
