@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import tarfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -12,6 +11,7 @@ from tempfile import TemporaryDirectory
 
 from tqdm.auto import tqdm
 
+from monai_vlsm.data.building import require_space
 from monai_vlsm.errors import DataError, MissingFileError
 
 _OTHERS = (".rar", ".7z")
@@ -97,13 +97,3 @@ def _extract(
     require_space(folder, size, f"unpack {name}")
     for member in tqdm(members, desc=f"Unpacking {name}", unit="file", disable=not progress):
         file.extract(member, folder)
-
-
-def require_space(folder: Path, size: int, purpose: str) -> None:
-    """Raise a DataError unless the disk of ``folder`` has room for ``size`` bytes."""
-    free = shutil.disk_usage(folder).free
-    if size > free:
-        raise DataError(
-            f"there is not enough room to {purpose}: {size / 1e9:.1f} GB are needed below {str(folder.parent)!r}, "
-            f"{free / 1e9:.1f} GB are free. Make room, or choose a folder on another disk."
-        )

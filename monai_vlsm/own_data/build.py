@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from monai_vlsm.bundle import filled_template, installed_versions
-from monai_vlsm.data.datalist import DATALIST_NAME, load_splits, read_description
+from monai_vlsm.data.building import is_free, is_there, new_folder
+from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.data.datasets import DataSet
 from monai_vlsm.errors import DataError
 from monai_vlsm.own_data.matching import Matches, match_masks, stem_of
@@ -65,15 +62,15 @@ def make_bundle(
     matches = match_masks(request)
     data_set, bundle = out.absolute() / "data" / request.name, out.absolute() / "bundles" / request.name
     description = _describe(request, matches)
-    data_there, bundle_there = _is_there(data_set, description), _bundle_is_there(bundle, request.name)
+    data_there, bundle_there = is_there(data_set, description), _bundle_is_there(bundle, request.name)
     if bundle_there and not data_there:
         raise DataError(f"there is a bundle {str(bundle)!r} already: choose another name, or remove it first.")
     left_out = 0
     if not data_there:
-        with _appearing(data_set, _bytes(matches)) as part:
+        with new_folder(data_set, _bytes(matches)) as part:
             left_out = write_cases(request, matches.cases, part, description, progress).left_out
     if not bundle_there:
-        with _appearing(bundle, 0) as part:
+        with new_folder(bundle) as part:
             _write_bundle(part, _data_set(request, data_set, backbone, modality))
     splits, sizes = _count(data_set)
     notes = _notes(request, matches, left_out)
@@ -93,21 +90,8 @@ def _describe(request: Request, matches: Matches) -> str:
     return f"monai_vlsm new-bundle {request.name}: {classes}, {len(matches.cases)} images with masks, inputs {digest}"
 
 
-def _is_there(folder: Path, description: str) -> bool:
-    """Tell whether ``folder`` is this data set (True) or free (False); anything else in its place is an error."""
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
-    found = read_description(folder) if (folder / DATALIST_NAME).is_file() else ""
-    if found == description:
-        return True
-    raise DataError(
-        f"expected {str(folder)!r} to be free or to hold {description!r}, but it holds {found or 'other files'!r}. "
-        "Nothing was changed: choose another name or --out, or remove this folder and its bundle first."
-    )
-
-
 def _bundle_is_there(folder: Path, name: str) -> bool:
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+    if is_free(folder):
         return False
     try:
         if json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))["bundle_name"] == name:
@@ -115,46 +99,6 @@ def _bundle_is_there(folder: Path, name: str) -> bool:
     except (OSError, ValueError, TypeError, KeyError):
         pass
     raise DataError(f"{str(folder)!r} holds something that is no bundle {name!r}: choose another name or --out.")
-
-
-@contextmanager
-def _appearing(folder: Path, size: int) -> Iterator[Path]:
-    """Give a folder to write to, which takes the place of ``folder`` if all goes well, and vanishes if not.
-
-    Args:
-        folder: to make.
-        size: bytes that are needed at least.
-    """
-    parents = [parent for parent in folder.parents if not parent.exists()]
-    part = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    try:
-        part.mkdir(parents=True)
-        free = shutil.disk_usage(part).free
-        if free < size:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        yield part
-        if folder.exists():
-            folder.rmdir()
-        part.replace(folder)
-    except OSError as error:
-        raise DataError(_disk_message(folder, size, error)) from error
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        for parent in parents:
-            if parent.is_dir() and not any(parent.iterdir()):
-                parent.rmdir()
-
-
-def _disk_message(folder: Path, size: int, error: OSError) -> str:
-    place = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
-    if error.errno != errno.ENOSPC:
-        return f"cannot write {str(folder)!r}: {error}. Nothing was changed: choose another --out."
-    free = shutil.disk_usage(place).free
-    needed = max(size, 1e6)
-    return (
-        f"the disk of {str(folder)!r} is full: {free / 1e6:.0f} MB are free, at least {needed / 1e6:.0f} MB are "
-        "needed. Nothing was changed: make room, or choose another disk with --out."
-    )
 
 
 def _bytes(matches: Matches) -> int:

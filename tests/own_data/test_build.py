@@ -193,7 +193,7 @@ def test_another_data_set_in_the_same_place_is_refused(ask, polyps, change):
 
 def test_a_name_that_is_taken_by_other_files_is_refused(ask, polyps):
     save_png(polyps / "data" / "mine" / "holiday.png", grey(0))
-    with pytest.raises(DataError, match="holds 'other files'"):
+    with pytest.raises(DataError, match="it holds other files"):
         make(ask(polyps), polyps)
     assert (polyps / "data" / "mine" / "holiday.png").is_file()
 
@@ -305,7 +305,7 @@ def test_a_full_disk_is_told_with_the_space_needed(ask, polyps, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(build, "write_cases", fill)
-    with pytest.raises(DataError, match=r"is full: \d+ MB are free, at least \d+ MB are needed"):
+    with pytest.raises(DataError, match=r"is full: .* needs more than \d+ MB"):
         make(ask(polyps), polyps)
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
 
