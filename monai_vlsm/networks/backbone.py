@@ -100,10 +100,13 @@ def load_backbone(backbone: str | Backbone | None = None) -> Backbone:
     return backbone if isinstance(backbone, Backbone) else _load(resolve_name(backbone))
 
 
-def load_tokenizer(backbone: str | Backbone | None = None) -> CLIPTokenizer:
-    """Load the tokenizer of a backbone, without its weights; see :func:`load_backbone`."""
+def load_tokenizer(backbone: str | Backbone | None = None, cached_only: bool = False) -> CLIPTokenizer:
+    """Load the tokenizer of a backbone, without its weights; see :func:`load_backbone`.
+
+    With ``cached_only`` the hub is not asked, which takes minutes where there is no network.
+    """
     if not isinstance(backbone, Backbone):
-        return _load_tokenizer(resolve_name(backbone))
+        return _load_tokenizer(resolve_name(backbone), cached_only)
     if backbone.tokenizer is None:
         raise DataError(f"the backbone {backbone.name!r} has no tokenizer: give token ids instead of a prompt.")
     return backbone.tokenizer
@@ -119,11 +122,11 @@ def _load(name: str) -> Backbone:
 
 
 @lru_cache(maxsize=8)
-def _load_tokenizer(name: str) -> CLIPTokenizer:
-    return _from_pretrained(CLIPTokenizer, name)
+def _load_tokenizer(name: str, cached_only: bool = False) -> CLIPTokenizer:
+    return _from_pretrained(CLIPTokenizer, name, cached_only)
 
 
-def _from_pretrained(kind: type, name: str, **options: Any) -> Any:
+def _from_pretrained(kind: type, name: str, cached_only: bool = False, **options: Any) -> Any:
     if name == "tiny" or Path(name).is_dir():
         folder = TINY_FOLDER if name == "tiny" else name
         try:
@@ -135,8 +138,9 @@ def _from_pretrained(kind: type, name: str, **options: Any) -> Any:
     revision = _PINNED_REVISIONS.get(name)
     try:
         return _read(kind, name, revision=revision, local_files_only=True, **options)
-    except OSError:
-        pass
+    except OSError as error:
+        if cached_only:
+            raise MissingFileError(_how_to_get(name, revision)) from error
     try:
         return _read(kind, name, revision=revision, **options)
     except OSError as error:

@@ -68,7 +68,8 @@ def _refuse_label_map(case: Case) -> None:
     if len(found) > 1:
         raise DataError(
             f"the mask {str(case.mask)!r} holds the values {', '.join(found[:10])}, expected is one class: name them "
-            f"all in place of --class-name, as in --classes {found[0]}=NAME,{found[1]}=NAME (one name for both joins them)."
+            f"all in place of --class-name, as in --classes {found[0]}=NAME,{found[1]}=NAME "
+            "(one name for both joins them)."
         )
 
 
