@@ -11,7 +11,7 @@ import pytest
 import torch
 from golden.make_golden import small_config, small_model
 from torch import nn
-from transformers import CLIPConfig, CLIPModel
+from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks import DEFAULT_BACKBONE, Backbone, load_backbone, load_tokenizer
@@ -256,3 +256,16 @@ def test_backbones_of_two_processes_are_not_taken_for_one_another():
     with multiprocessing.get_context("fork").Pool(2, maxtasksperchild=1) as pool:
         first, second = pool.map(_key_of_a_new_backbone, range(2), chunksize=1)
     assert first != second
+
+
+def test_a_tokenizer_that_must_be_cached_is_not_asked_from_the_hub(monkeypatch):
+    asked = []
+
+    def refuse(*arguments, **options):
+        asked.append(options)
+        raise OSError("not cached")
+
+    monkeypatch.setattr(CLIPTokenizer, "from_pretrained", refuse)
+    with pytest.raises(MissingFileError, match="hf download somebody/clipseg"):
+        load_tokenizer("somebody/clipseg", cached_only=True)
+    assert [options["local_files_only"] for options in asked] == [True]
