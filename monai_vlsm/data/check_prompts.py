@@ -73,8 +73,8 @@ def count_classes(entries: Entries) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(entries, 0))
     for split, items in entries.items():
         for entry in items:
-            first = entry["prompts"].get("p1", [""])[0].lower()
-            counts[first.removeprefix("no ")][split] += 1
+            if "p1" in entry["prompts"]:
+                counts[entry["prompts"]["p1"][0].lower().removeprefix("no ")][split] += 1
     return dict(counts)
 
 

@@ -1,32 +1,10 @@
 """Own images and masks of every kind, drawn for the tests."""
 
-import nibabel
 import numpy as np
 import pytest
-from PIL import Image
+from own_data.drawn import grey, save_nifti, save_png, square
 
 from monai_vlsm.own_data import Request
-
-
-def square(size=(24, 32), value=255):
-    """A mask (rows, columns) with a square at the top left."""
-    mask = np.zeros(size, dtype=np.uint8)
-    mask[2:10, 3:11] = value
-    return mask
-
-
-def save_png(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(values).save(path)
-
-
-def save_nifti(path, values, axes=(1, 1, 1)):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(values, np.diag([*axes, 1.0])), path)
-
-
-def grey(seed, size=(24, 32)):
-    return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)
 
 
 @pytest.fixture
