@@ -11,7 +11,7 @@ from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError, MissingFileError
 
 
-@pytest.mark.parametrize("command", [[], ["prepare"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["prepare"], ["new-bundle"], ["check"], ["predict"]])
 def test_help_is_there_for_every_command(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])

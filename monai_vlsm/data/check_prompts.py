@@ -29,11 +29,8 @@ def check_prompts(
                 if level != "p0":
                     empty += [f"{where}, {level}"] if "" in sentences else []
                     texts |= dict.fromkeys(sentences, f"{where}, {level}")
-            first = entry["prompts"].get("p1", [""])[0]
             without += [] if "p1" in entry["prompts"] else [where]
-            share = files.foreground.get(entry["label"])
-            if first and share is not None and (share == 0) != _denies(first):
-                against.append(f"{where}: {first!r}, the mask is {'empty' if share == 0 else 'not empty'}")
+            against += [f"{where}: {text}" for text in _against(entry, files.foreground.get(entry["label"]))]
     if empty:
         yield Finding("error", "empty prompts above level p0, with which training would learn nothing", tuple(empty))
     if without:
@@ -78,8 +75,19 @@ def count_classes(entries: Entries) -> dict[str, dict[str, int]]:
     return dict(counts)
 
 
-def _denies(prompt: str) -> bool:
-    return prompt.lower().startswith("no ")
+def _against(entry: Mapping[str, Any], share: float | None) -> Iterable[str]:
+    """Say where a prompt denies what the mask shows, or describes what it does not show; p1 only names the class."""
+    said = {level: texts[0] for level, texts in entry["prompts"].items() if level != "p0" and texts[0]}
+    denied = {level: text.lower().startswith("no ") for level, text in said.items()}
+    if share is None:
+        return
+    for level, text in said.items():
+        if share and denied[level]:
+            yield f"{level} is {text!r}, the mask is not empty"
+            return
+        if not share and not denied[level] and level != "p1":
+            yield f"{level} is {text!r}, the mask is empty"
+            return
 
 
 def _empty_share(items: Sequence[Mapping[str, Any]], files: Files) -> float:

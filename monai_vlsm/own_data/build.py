@@ -150,8 +150,9 @@ def _disk_message(folder: Path, size: int, error: OSError) -> str:
     if error.errno != errno.ENOSPC:
         return f"cannot write {str(folder)!r}: {error}. Nothing was changed: choose another --out."
     free = shutil.disk_usage(place).free
+    needed = max(size, 1e6)
     return (
-        f"the disk of {str(folder)!r} is full: {free / 1e6:.0f} MB are free, about {max(size, 1e6) / 1e6:.0f} MB are "
+        f"the disk of {str(folder)!r} is full: {free / 1e6:.0f} MB are free, at least {needed / 1e6:.0f} MB are "
         "needed. Nothing was changed: make room, or choose another disk with --out."
     )
 

@@ -172,12 +172,25 @@ def test_prompts_of_more_than_77_tokens_are_a_warning(check, words, warnings):
     assert all("78 tokens" in finding.names[0] for finding in report.findings)
 
 
-@pytest.mark.parametrize(("prompt", "filled"), [("polyp", 0), ("No polyp in the image.", 1)])
-def test_a_prompt_that_says_something_else_than_the_mask_is_a_warning(check, disk, prompt, filled):
-    disk.masks["/set/masks/1.png"] = np.full(SHAPE, filled, dtype=np.float32)
-    disk.masks["/set/masks/1.png"][:, :10] *= 0
-    report = check(splits([entry("1.png", {"p1": [prompt]})], [entry("2.png", {"p1": [prompt.lower()[-5:]]})]))
-    assert any("something else than the mask" in text for text in texts(report, "warning"))
+@pytest.mark.parametrize(
+    ("prompts", "filled", "said"),
+    [
+        (
+            {"p1": ["polyp"], "p4": ["small polyp"]},
+            0,
+            ["training: masks/1.png: p4 is 'small polyp', the mask is empty"],
+        ),
+        ({"p1": ["No polyp"]}, 1, ["training: masks/1.png: p1 is 'No polyp', the mask is not empty"]),
+        ({"p1": ["polyp"], "p4": ["no polyp"]}, 0, []),
+        ({"p1": ["no polyp"], "p4": ["no polyp"]}, 0, []),
+        ({"p1": ["polyp"]}, 0, []),
+    ],
+)
+def test_a_prompt_that_says_something_else_than_the_mask_is_a_warning(check, disk, prompts, filled, said):
+    disk.masks["/set/masks/1.png"] = np.zeros(SHAPE, dtype=np.float32)
+    disk.masks["/set/masks/1.png"][:, :5] = filled
+    report = check(splits([entry("1.png", prompts)], [entry("2.png")], [entry("3.png")]))
+    assert [name for finding in report.findings for name in finding.names] == said
 
 
 def test_a_mask_that_fills_the_image_is_a_warning(check, disk):

@@ -37,8 +37,13 @@ def test_every_picture_with_a_mask_gets_an_entry_with_prompts(ask, polyps):
     summary = make(ask(polyps), polyps)
     entries = entries_of(summary.data_set)
     assert {Path(entry["image"]).name for entry in entries} == {f"{p}_{n}.png" for p in range(5) for n in range(2)}
-    assert {entry["prompts"]["p1"][0] for entry in entries} == {"polyp", "no polyp"}
     assert sum(counts["empty masks"] for counts in summary.splits.values()) == 2
+
+
+def test_the_class_alone_does_not_tell_that_a_mask_is_empty(ask, polyps):
+    entries = entries_of(make(ask(polyps), polyps).data_set)
+    assert {entry["prompts"]["p1"][0] for entry in entries} == {"polyp"}
+    assert sorted(entry["prompts"]["p2"] == ["no polyp"] for entry in entries) == [False] * 8 + [True] * 2
 
 
 def test_the_location_in_a_prompt_is_the_one_a_person_sees(ask, polyps):
@@ -289,7 +294,7 @@ def test_a_full_disk_is_told_with_the_space_needed(ask, polyps, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(build, "write_cases", fill)
-    with pytest.raises(DataError, match=r"is full: \d+ MB are free, about \d+ MB are needed"):
+    with pytest.raises(DataError, match=r"is full: \d+ MB are free, at least \d+ MB are needed"):
         make(ask(polyps), polyps)
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
 
