@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from monai_vlsm.data.datalist import _MEDICAL_SUFFIXES
 from monai_vlsm.errors import UserError
 
 Entries = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -96,7 +97,8 @@ def _look_at_values(path: str, values: np.ndarray, files: Files) -> None:
         return
     top = 1 if found[-1] <= 1 else 255 if found[-1] <= 255 else 65535
     between = counts[(found > top / 4) & (found < 3 * top / 4)].sum() / counts.sum()
-    if found[-1] <= top / 2 or (len(found) <= _MANY and between > _FAR):
+    # In medical files all above 0 is mask, in pictures what is above the middle of the range.
+    if path.lower().endswith(_MEDICAL_SUFFIXES) or (len(found) <= _MANY and between > _FAR) or found[-1] <= top / 2:
         files.labels[path] = found.tolist()
     else:
         files.soft.append(path)
@@ -115,6 +117,10 @@ def check_files(entries: Entries, files: Files) -> Iterable[Finding]:
     ]
     if wrong:
         yield Finding("error", "masks of another size than their image; make them equal", tuple(wrong))
+    volumes = tuple(path for path in dict.fromkeys(image for image, _ in pairs) if files.shapes.get(path, (1,))[-1] > 1)
+    if volumes:
+        text = "volumes, while training takes one slice per entry; new-bundle makes slices of them"
+        yield Finding("error", text, volumes)
     if files.labels:
         listed = (f"{path} ({', '.join(f'{v:g}' for v in found[:6])})" for path, found in files.labels.items())
         text = "masks that hold several values, which training takes as one class; write a mask for each class"

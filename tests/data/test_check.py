@@ -104,6 +104,19 @@ def test_a_grey_label_map_of_full_range_is_an_error(check, disk):
     assert found.names == ("masks/1.png (127, 255)",)
 
 
+def test_probabilities_in_a_medical_file_are_an_error_as_all_above_0_is_mask(check, disk):
+    disk.values["/set/masks/1.nii.gz"] = np.linspace(0, 1, 320).reshape(SHAPE)
+    (found,) = check(splits([entry("1.nii.gz")], [entry("2.png")], [entry("3.png")])).errors
+    assert found.names[0].startswith("masks/1.nii.gz (0.00")
+
+
+def test_a_volume_is_an_error_as_training_takes_slices(check, disk):
+    disk.images["/set/images/1.nii"] = np.random.default_rng(0).random((*SHAPE, 3))
+    disk.masks["/set/masks/1.nii"] = np.tile(np.eye(20, 16)[None, :, :, None], 3)
+    (found,) = check(splits([entry("1.nii")], [entry("2.png")], [entry("3.png")])).errors
+    assert found.names == ("images/1.nii",)
+
+
 def test_soft_edges_are_a_warning(check, disk):
     values = np.zeros(SHAPE)
     values[:, :10], values[:, 10] = 255, np.arange(100, 116)

@@ -62,6 +62,17 @@ def test_raster_images_are_copied_as_they_are(ask, polyps):
     assert everything(polyps / "data" / "mine" / "images") == everything(polyps / "images")
 
 
+@pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "F"])
+def test_images_of_every_mode_are_taken(ask, polyps, mode):
+    (polyps / "images" / "0_0.png").unlink()
+    picture = Image.fromarray(grey(0).astype(np.uint16)) if mode == "I;16" else Image.fromarray(grey(0)).convert(mode)
+    picture.save(polyps / "images" / "0_0.tif")
+    make(ask(polyps), polyps)
+    assert (polyps / "data" / "mine" / "images" / "0_0.tif").read_bytes() == (
+        polyps / "images" / "0_0.tif"
+    ).read_bytes()
+
+
 def test_a_photo_that_is_turned_by_its_exif_data_fits_its_mask(ask, polyps):
     (polyps / "images" / "0_0.png").unlink()
     exif = Image.Exif()
