@@ -60,10 +60,10 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.name, arguments.images, arguments.masks, classes, arguments.mask_pattern, arguments.group_pattern,
         arguments.keep_empty_slices, tuple(arguments.fractions), arguments.seed,
     )  # fmt: skip
-    out = arguments.out or arguments.images.absolute().parent
+    out = arguments.out or request.images.parent
     summary = make_bundle(request, out, arguments.backbone, arguments.modality)
     _show(summary)
-    _show_next(request.name, out.absolute(), arguments.images.absolute(), request.class_names[0])
+    _show_next(request.name, summary.data_set.parents[1], request.images, request.class_names[0])
 
 
 def _show(summary: Summary) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ def make_bundle(
         UserError: if an input cannot be used, or something else is in the place of the results.
     """
     matches = match_masks(request)
-    data_set, bundle = out.absolute() / "data" / request.name, out.absolute() / "bundles" / request.name
+    out = Path(os.path.abspath(out.expanduser()))
+    data_set, bundle = out / "data" / request.name, out / "bundles" / request.name
     description = _describe(request, matches)
     data_there, bundle_there = is_there(data_set, description), _bundle_is_there(bundle, request.name)
     if bundle_there and not data_there:
@@ -81,7 +83,7 @@ def _describe(request: Request, matches: Matches) -> str:
     """One line that names the data set and all it was made from; kept in its datalist to know it again."""
     fields = {**asdict(request), "images": None, "masks": None}
     files = [
-        [stem_of(path, folder.absolute()), path.suffix, path.stat().st_size]
+        [stem_of(path, folder), path.suffix, path.stat().st_size]
         for case in matches.cases
         for path, folder in ((case.image, request.images), (case.mask, request.masks))
     ]

@@ -56,11 +56,15 @@ def match_masks(request: Request) -> Matches:
         DataError: if an image has two masks, none has one, or a pattern does not match.
     """
     images, masks = _named(request.images, "--images"), _named(request.masks, "--masks")
+    if request.images in request.masks.parents:
+        images = {image: name for image, name in images.items() if image not in masks}
+    if request.masks in request.images.parents:
+        masks = {mask: name for mask, name in masks.items() if mask not in images}
     keys = _shared_names(images, masks, request)
     masks_of = defaultdict(list)
     for mask, key in keys.items():
         masks_of[key].append(mask)
-    if request.images.resolve() == request.masks.resolve():
+    if request.images == request.masks:
         images = {image: name for image, name in images.items() if image not in keys}
     wanted = _image_keys(images, request)
     for image, key in wanted.items():
@@ -85,21 +89,20 @@ def stem_of(path: Path, folder: Path) -> str:
 def _named(folder: Path, option: str) -> dict[Path, str]:
     if not folder.is_dir():
         state = "is no folder" if folder.exists() else "does not exist"
-        raise MissingFileError(f"expected a folder under {option}, but {str(folder.absolute())!r} {state}.")
+        raise MissingFileError(f"expected a folder under {option}, but {str(folder)!r} {state}.")
     try:
-        found = list_images(f"{glob.escape(str(folder.absolute()))}/**/*")
+        found = list_images(f"{glob.escape(str(folder))}/**/*")
     except MissingFileError:
         raise MissingFileError(
-            f"expected images (PNG, JPG, TIFF, NIfTI ...) in {str(folder.absolute())!r}, the folder under {option}; "
-            "it holds none."
+            f"expected images (PNG, JPG, TIFF, NIfTI ...) in {str(folder)!r}, the folder under {option}; it holds none."
         ) from None
-    return {Path(item["image"]): stem_of(Path(item["image"]), folder.absolute()) for item in found}
+    return {Path(item["image"]): stem_of(Path(item["image"]), folder) for item in found}
 
 
 def _shared_names(images: dict[Path, str], masks: dict[Path, str], request: Request) -> dict[Path, str]:
     """Return the name that each mask shares with its image, if there is one."""
     pattern = compile_pattern(request.mask_pattern, "--mask-pattern")
-    same_folder = request.images.resolve() == request.masks.resolve()
+    same_folder = request.images == request.masks
     stems = set(images.values())
     shared = {}
     for mask, name in masks.items():
@@ -113,7 +116,7 @@ def _shared_names(images: dict[Path, str], masks: dict[Path, str], request: Requ
             shared[mask] = plain
     if pattern and not shared:
         raise DataError(
-            f"expected a --mask-pattern that matches whole names such as {next(iter(masks.values()))!r}, "
+            f"expected a --mask-pattern that matches whole names such as {next(iter(masks.values()), 'none')!r}, "
             f"got {request.mask_pattern!r}, which matches none of {len(masks)}."
         )
     return shared
@@ -132,7 +135,7 @@ def _image_keys(images: dict[Path, str], request: Request) -> dict[Path, str]:
 
 
 def _none_matches(request: Request, images: dict[Path, str], masks: dict[Path, str]) -> str:
-    image, mask = next(iter(images.values()), "none"), next(iter(masks.values()))
+    image, mask = next(iter(images.values()), "none"), next(iter(masks.values()), "none")
     return (
         f"none of {len(images)} images in {str(request.images)!r} has a mask in {str(request.masks)!r}: expected "
         f"the same names, or an ending such as _mask or _seg; got images such as {image!r} and masks such as {mask!r}. "

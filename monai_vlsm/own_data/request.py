@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ class Request:
 
     Args:
         name: of the data set and its bundle.
-        images: folder of images or volumes; its sub-folders are searched, too.
-        masks: folder of masks; may be the same one.
+        images: folder of images or volumes, made absolute; its sub-folders are searched, too.
+        masks: folder of masks, made absolute; may be the same one, or lie inside.
         classes: name -> values in label maps; no values stand for a binary mask. Values of the name "" are left out.
         mask_pattern: regular expression whose first group is what the names of an image and its mask share.
         group_pattern: regular expression whose first group is the patient in the name of an image.
@@ -43,6 +44,8 @@ class Request:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for folder in ("images", "masks"):
+            object.__setattr__(self, folder, Path(os.path.abspath(getattr(self, folder).expanduser())))
         _check_name(self.name)
         _check_classes(self.classes)
         compile_pattern(self.mask_pattern, "--mask-pattern")

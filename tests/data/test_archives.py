@@ -88,7 +88,10 @@ def test_a_full_disk_is_told_with_the_space_that_is_needed(tmp_path, monkeypatch
     given = write_zip(tmp_path / "data.zip", *(f"images/{i}.png" for i in range(10)))
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(69))
-    with pytest.raises(DataError, match=r"not enough room to unpack data\.zip: \d+ MB are needed"), opened([given], tmp_path, False):
+    with (
+        pytest.raises(DataError, match=r"not enough room to unpack data\.zip: \d+ MB are needed"),
+        opened([given], tmp_path, False),
+    ):
         pass
 
 

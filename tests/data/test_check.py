@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from monai_vlsm.data.check import check_entries
-from monai_vlsm.data.check_files import read_files
+from monai_vlsm.data.check_files import Files, read_files
+from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.errors import DataError
 
 SHAPE = (1, 20, 16)
@@ -251,3 +252,31 @@ def test_the_summary_counts_entries_images_groups_and_empty_masks(check, disk):
     expected = {"entries": 2, "images": 2, "groups": 1, "empty masks": 1, "foreground": 0.25}
     assert report.splits["training"] == pytest.approx(expected)
     assert report.classes == {"polyp": {"training": 2, "validation": 1, "test": 1}}
+
+
+@pytest.mark.parametrize(
+    ("name", "leaks"),
+    [
+        (
+            "isic",
+            {f"training: images/ISIC_{n}.jpg = test: images/ISIC_{n}.jpg" for n in ("0000279", "0001184", "0001385")},
+        ),
+        (
+            "bkai_polyp",
+            {
+                f"training: images/{image}.jpeg = {split}: images/{image}.jpeg"
+                for split, image in (
+                    ("validation", "a0b0a1230b118fa8625605da2023387f"),
+                    ("validation", "d7a36ccf1225024da63fb9a76b926334"),
+                    ("test", "cdc265a0b0a1230b118fa8625605da20"),
+                )
+            },
+        ),
+        ("kvasir_polyp", set()),
+        ("busi", set()),
+    ],
+)
+def test_the_known_leaks_of_the_published_splits_are_found(shared_folder, name, leaks):
+    folder = shared_folder / "annotations" / "medvlsm" / name
+    report = check_entries(load_splits(folder), Files(), folder, {}, lambda texts: [0] * len(texts))
+    assert {found for finding in report.errors for found in finding.names} == leaks

@@ -198,7 +198,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr("monai_vlsm.data.phantom.write_datalist", fail)
-    with pytest.raises(DataError, match="cannot write .*phantom.*disk full"):
+    with pytest.raises(DataError, match=r"cannot write .*phantom.*disk full"):
         write_phantom(tmp_path / "phantom", COUNTS, progress=False)
     assert list(tmp_path.iterdir()) == []
 

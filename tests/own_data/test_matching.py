@@ -1,5 +1,7 @@
 """Tests of own_data/matching.py."""
 
+from pathlib import Path
+
 import pytest
 
 from monai_vlsm.errors import DataError, MissingFileError
@@ -41,6 +43,23 @@ def test_images_and_masks_may_lie_in_one_folder(ask, tmp_path, touch):
     assert [(case.image.name, case.mask.name) for case in found.cases] == [("a.png", "a_mask.png")]
     assert [path.name for path in found.images_without_mask] == ["b.png"]
     assert found.masks_without_image == []
+
+
+@pytest.mark.parametrize(
+    ("images", "masks"), [("all/a.png", "all/masks/a.png"), ("all/images/a.png", "all/a.png"), ("a/a.png", "b/a.png")]
+)
+def test_one_folder_may_lie_in_the_other(ask, tmp_path, touch, images, masks):
+    touch(images, masks)
+    found = match_masks(ask(tmp_path, images=(tmp_path / images).parent, masks=(tmp_path / masks).parent))
+    assert [(case.image, case.mask) for case in found.cases] == [(tmp_path / images, tmp_path / masks)]
+    assert (found.images_without_mask, found.masks_without_image) == ([], [])
+
+
+def test_folders_may_be_relative(ask, tmp_path, touch, monkeypatch):
+    touch("images/a.png", "masks/a.png", "here/notes.txt")
+    monkeypatch.chdir(tmp_path / "here")
+    (case,) = match_masks(ask(tmp_path, images=Path("../images"), masks=Path("../masks"))).cases
+    assert (case.name, case.image) == ("a", tmp_path / "images" / "a.png")
 
 
 def test_sub_folders_are_searched_and_become_part_of_the_name(ask, tmp_path, touch):
@@ -124,3 +143,9 @@ def test_without_a_pattern_every_image_is_its_own_group():
 def test_a_name_without_patient_is_refused_and_named():
     with pytest.raises(DataError, match="does not match 'control'"):
         group_names(["12_1", "control"], r"(\d+)_")
+
+
+def test_a_folder_of_masks_with_nothing_but_the_images_is_refused(ask, tmp_path, touch):
+    touch("all/images/a.png")
+    with pytest.raises(DataError, match="images such as 'a' and masks such as 'none'"):
+        match_masks(ask(tmp_path, images=tmp_path / "all" / "images", masks=tmp_path / "all"))
