@@ -73,13 +73,17 @@ def train(objective: Objective, data: DataLoader, rate: float, device: torch.dev
 
 
 def pretrain(arguments: argparse.Namespace, device: torch.device) -> None:
-    """Train from nothing and put the result into ``arguments.out``."""
+    """Train from nothing, or from the weights in ``arguments.start``, and put the result into ``arguments.out``."""
     torch.manual_seed(arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         write_tokenizer(Path(folder))
         tokenizer = CLIPTokenizer.from_pretrained(folder)
-    model = make_model(tokenizer)
-    scenes = SceneData(arguments.seed, arguments.steps * arguments.batch_size, arguments.prompts)
+    if arguments.start:
+        model = CLIPSegForImageSegmentation.from_pretrained(arguments.start, dtype=torch.float32)
+        model.set_attn_implementation("eager")
+    else:
+        model = make_model(tokenizer)
+    scenes = SceneData(arguments.seed, arguments.steps * arguments.batch_size, arguments.prompts, arguments.absent)
     data = DataLoader(scenes, arguments.batch_size, collate_fn=Collate(tokenizer), num_workers=arguments.workers)
     train(Objective(model, arguments.hint_weight).to(device), data, arguments.learning_rate, device)
     save(model, arguments.out)
@@ -110,10 +114,14 @@ def parse_arguments(command_line: list[str] | None = None) -> argparse.Namespace
     """Read ``command_line``, by default that of the process."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--out", type=Path, default=DEFAULT_OUT, help="folder of the weights and the tokenizer")
+    parser.add_argument("--start", type=Path, help="folder of weights to go on from; give another seed for new scenes")
     parser.add_argument("--seed", type=int, default=0, help="decides the initial weights and the scenes")
-    parser.add_argument("--steps", type=int, default=3600, help="number of batches to train on")
+    parser.add_argument("--steps", type=int, default=9000, help="number of batches to train on")
     parser.add_argument("--batch-size", type=int, default=16, help="scenes in a batch")
     parser.add_argument("--prompts", type=int, default=4, help="prompts per scene; the image is encoded once for all")
+    parser.add_argument(
+        "--absent", type=float, default=0.15, help="fraction of scenes with a prompt such as 'no circle'"
+    )
     parser.add_argument("--learning-rate", type=float, default=1.5e-3, help="highest rate, after the warm-up")
     parser.add_argument(
         "--hint-weight", type=float, default=0.5, help="weight of the attribute losses of both encoders"

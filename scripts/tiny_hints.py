@@ -16,7 +16,9 @@ NOTHING = -100  # the label that cross_entropy leaves out
 
 
 def prompt_labels(scene: Scene, prompt: Prompt) -> list[int]:
-    """Number of the value that a prompt names, for each of ``ATTRIBUTES``."""
+    """Number of the value that a prompt names, for each of ``ATTRIBUTES``; nothing for a prompt that says "no ..."."""
+    if not prompt.targets:
+        return [NOTHING] * len(ATTRIBUTES)
     values = scene.things[prompt.targets[0]].attributes
     return [known.index(values[name]) if name in prompt.kind else NOTHING for name, known in ATTRIBUTES.items()]
 

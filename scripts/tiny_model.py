@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tiny_hints import patch_labels, prompt_labels
 from tiny_paint import IMAGE_SIZE
-from tiny_prompts import Prompt, draw_prompts
+from tiny_prompts import Prompt, draw_absent_prompt, draw_prompts
 from tiny_scenes import Scene, draw_scene
 from torch import nn
 from torch.utils.data import Dataset
@@ -45,18 +45,22 @@ class SceneData(Dataset):
         seed: series of the scenes.
         length: number of scenes.
         prompts: number of prompts per scene.
+        absent: fraction of the scenes whose last prompt says what is not there.
     """
 
-    def __init__(self, seed: int, length: int, prompts: int) -> None:
-        self.seed, self.length, self.prompts = seed, length, prompts
+    def __init__(self, seed: int, length: int, prompts: int, absent: float = 0.0) -> None:
+        self.seed, self.length, self.prompts, self.absent = seed, length, prompts, absent
 
     def __len__(self) -> int:
         return self.length
 
     def __getitem__(self, index: int) -> Item:
         """Scene ``index`` and its prompts."""
-        scene = draw_scene(self.seed, index)
-        return scene, draw_prompts(scene, np.random.default_rng((self.seed, index, 1)), self.prompts)
+        scene, rng = draw_scene(self.seed, index), np.random.default_rng((self.seed, index, 1))
+        prompts = draw_prompts(scene, rng, self.prompts)
+        if rng.random() < self.absent:
+            prompts[-1] = draw_absent_prompt(scene, rng)
+        return scene, prompts
 
 
 class Collate:

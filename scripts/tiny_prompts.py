@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from tiny_scenes import Scene
+from tiny_paint import PALETTES
+from tiny_scenes import ATTRIBUTES, Scene
 
 # The attributes that a prompt of each kind names, and how often the kind is drawn.
 KINDS = {
@@ -69,7 +70,7 @@ class Prompt:
     Args:
         text: the prompt.
         kind: names of the attributes that the text uses.
-        targets: positions, in the scene, of the objects that it fits; never all of them.
+        targets: positions, in the scene, of the objects that it fits; never all of them, none if it says "no ...".
         mask: (H, W) bool, the union of these objects.
     """
 
@@ -90,11 +91,25 @@ def draw_prompts(scene: Scene, rng: np.random.Generator, count: int) -> list[Pro
     prompts = []
     for i in range(count):
         fitting = options[i % len(options)]
-        kinds = list(fitting)
-        odds = np.array([KINDS[kind] for kind in kinds], float)
-        kind = kinds[rng.choice(len(kinds), p=odds / odds.sum())]
-        prompts.append(_prompt(scene, kind, fitting[kind], rng))
+        kind = _draw_kind(list(fitting), rng)
+        attributes = scene.things[fitting[kind][0]].attributes
+        prompts.append(_prompt(scene, {name: attributes[name] for name in kind}, fitting[kind], rng))
     return prompts
+
+
+def draw_absent_prompt(scene: Scene, rng: np.random.Generator) -> Prompt:
+    """Draw a prompt that says what is not in the scene, such as "no red circle"; its mask is empty."""
+    known = {**ATTRIBUTES, "colour": PALETTES[scene.look]}
+    while True:
+        named = {name: str(rng.choice(known[name])) for name in _draw_kind(list(KINDS), rng)}
+        if not matches(scene, named):
+            return _prompt(scene, named, (), rng)
+
+
+def _draw_kind(kinds: list[tuple[str, ...]], rng: np.random.Generator) -> tuple[str, ...]:
+    """One of ``kinds`` by their odds."""
+    odds = np.array([KINDS[kind] for kind in kinds], float)
+    return kinds[rng.choice(len(kinds), p=odds / odds.sum())]
 
 
 def _options(scene: Scene, which: int) -> dict[tuple[str, ...], tuple[int, ...]]:
@@ -104,16 +119,17 @@ def _options(scene: Scene, which: int) -> dict[tuple[str, ...], tuple[int, ...]]
     return {kind: targets for kind, targets in found.items() if len(targets) < len(scene.things)}
 
 
-def _prompt(scene: Scene, kind: tuple[str, ...], targets: tuple[int, ...], rng: np.random.Generator) -> Prompt:
-    """Put the attributes of ``kind`` that the ``targets`` share into words."""
-    attributes = {name: scene.things[targets[0]].attributes[name] for name in kind}
+def _prompt(scene: Scene, attributes: dict[str, str], targets: tuple[int, ...], rng: np.random.Generator) -> Prompt:
+    """Put the ``attributes`` that all ``targets``, and nothing else, have into words."""
     phrase = _noun_phrase(attributes, scene.look, len(targets), rng)
     text = _locate(phrase, attributes.get("place"), rng)
     if rng.random() < 0.25:
         picture = rng.choice(PICTURES[scene.look])
         text = f"{text} in the {picture}" if rng.random() < 0.5 else f"{picture} with {text}"
-    mask = np.any([scene.things[i].mask for i in targets], axis=0)
-    return Prompt(text, kind, targets, mask)
+    mask = np.zeros(scene.image.shape[:2], bool)
+    for i in targets:
+        mask |= scene.things[i].mask
+    return Prompt(text, tuple(attributes), targets, mask)
 
 
 def _noun_phrase(attributes: dict[str, str], look: str, count: int, rng: np.random.Generator) -> str:
@@ -128,9 +144,9 @@ def _noun_phrase(attributes: dict[str, str], look: str, count: int, rng: np.rand
         words.insert(int(rng.integers(len(words) + 1)), str(rng.choice(WORDS[shape])))
         noun = str(rng.choice(ANY_NOUN[look]))
     start = str(rng.choice(("", "", "the", "number", "a") if count == 1 else ("", "the", "number")))
-    if count > 1 and (start or rng.random() < 0.5):
+    if (count > 1 and start) or (count != 1 and rng.random() < 0.5):
         noun += "s"
-    start = NUMBERS[count] if start == "number" else start
+    start = NUMBERS[count] if start == "number" or not count else start
     return " ".join(word for word in (start, *words, noun) if word)
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
-from tiny_model import Collate, SceneData, run
+from tiny_model import Collate, Item, SceneData, run
 from tiny_paint import IMAGE_SIZE, LOOKS
-from tiny_prompts import Prompt, draw_prompts
-from tiny_scenes import draw_scene
+from tiny_prompts import Prompt, draw_absent_prompt, draw_prompts
+from tiny_scenes import Scene, draw_scene
 from tqdm import tqdm
 from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
@@ -30,20 +30,27 @@ def evaluate(
     """Dice values on held-out scenes as {group: {"right": [...], "wrong": [...]}}.
 
     "right" compares the prediction for a prompt with its own mask, "wrong" with the mask of another prompt of the scene
-    that has no pixel in common with it. Groups are all, each look and each kind of prompt.
+    that has no pixel in common with it. Groups are all, each look and each kind of prompt; the group "no ..." has
+    prompts that say what is not in the scene: 1 if the prediction is empty, else 0.
     """
     model.eval()
     data, collate = SceneData(seed + HELD_OUT, scenes, 6), Collate(tokenizer)
     values: dict[str, dict[str, list[float]]] = defaultdict(lambda: {"right": [], "wrong": []})
     for start in tqdm(range(0, scenes, 32), desc="held-out", unit="batch"):
-        items = [data[i] for i in range(start, min(start + 32, scenes))]
+        items = [_with_absent(*data[i], i) for i in range(start, min(start + 32, scenes))]
         batch = collate(items)
         found = (run(model, batch.images.to(device), batch.ids.to(device)).logits > 0).cpu().numpy()
         for (scene, prompts), predictions in zip(items, found, strict=True):
-            for column, prompt, value in _compare(prompts, predictions):
+            values["no ..."]["right"].append(float(not predictions[-1].any()))
+            for column, prompt, value in _compare(prompts[:-1], predictions[:-1]):
                 for group in ("all", f"look: {scene.look}", f"prompt: {', '.join(prompt.kind)}"):
                     values[group][column].append(value)
     return values
+
+
+def _with_absent(scene: Scene, prompts: list[Prompt], index: int) -> Item:
+    """Add a prompt for what is not there."""
+    return scene, [*prompts, draw_absent_prompt(scene, np.random.default_rng(index))]
 
 
 def _compare(prompts: list[Prompt], predictions: np.ndarray) -> Iterator[tuple[str, Prompt, float]]:
@@ -59,8 +66,8 @@ def table(values: dict[str, dict[str, list[float]]]) -> str:
     """Markdown table with one row per group of ``evaluate``."""
     lines = ["| group | Dice, right prompt | n | Dice, wrong prompt | n |", "|---|---|---|---|---|"]
     for group in sorted(values):
-        right, wrong = values[group]["right"], values[group]["wrong"]
-        lines.append(f"| {group} | {np.mean(right):.3f} | {len(right)} | {np.mean(wrong):.3f} | {len(wrong)} |")
+        cells = [f"{np.mean(found):.3f} | {len(found)}" if found else " | " for found in values[group].values()]
+        lines.append(f"| {group} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

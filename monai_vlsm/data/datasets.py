@@ -100,9 +100,9 @@ _ALL = (
         size="480 drawn images",
         raw="none, it is drawn",
         backbone="tiny",
-        learning_rate=3e-3,
+        learning_rate=2e-3,
         batch_size=16,
-        max_epochs=14,
+        max_epochs=16,
         lr_patience=1,
     ),
     _polyps(
