@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.data import PILReader
-from monai.transforms import LoadImage, LoadImaged, MapTransform
+from monai.transforms import LoadImage, MapTransform
 from nibabel.orientations import aff2axcodes
 from PIL import Image, ImageOps
 from torch.nn.functional import interpolate
@@ -133,10 +133,12 @@ def _reason(error: Exception) -> str:
     return " ".join(lines if len(lines) <= 2 else lines[-1:])
 
 
-class LoadPictured(LoadImaged):
+class LoadPictured(MapTransform):
     """Load images of any format: raster files as displayed (RGB), medical files with their affine.
 
     Sets each key to a MetaTensor (C, W, H) or (C, W, H, D) of float32 in [0, 1], C being 1 or 3.
+
+    No LoadImaged: MONAI Label changes what those return.
 
     Raises:
         MissingFileError: if a file does not exist.
@@ -144,18 +146,18 @@ class LoadPictured(LoadImaged):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys=allow_missing_keys)
-        self._loader = _Load(raster_to_rgb)
+        super().__init__(keys, allow_missing_keys)
+        self._load = _Load(raster_to_rgb)
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the files named in ``data``."""
-        loaded = super().__call__(data, reader)
+        loaded = dict(data)
         for key in self.key_iterator(loaded):
-            loaded[key] = to_unit_range(loaded[key])
+            loaded[key] = to_unit_range(self._load(loaded[key]))
         return loaded
 
 
-class LoadMaskd(LoadImaged):
+class LoadMaskd(MapTransform):
     """Load binary masks of any format; each key becomes a MetaTensor (1, W, H[, D]) of 0 and 1.
 
     Raster masks may be 0 / 1 or 0 / 255, grey, colour or indexed; in medical files all above 0 is mask.
@@ -164,14 +166,14 @@ class LoadMaskd(LoadImaged):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys=allow_missing_keys)
-        self._loader = _Load(raster_to_mask)
+        super().__init__(keys, allow_missing_keys)
+        self._load = _Load(raster_to_mask)
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the files named in ``data``."""
-        loaded = super().__call__(data, reader)
+        loaded = dict(data)
         for key in self.key_iterator(loaded):
-            loaded[key] = (loaded[key].amax(dim=0, keepdim=True) > 0).float()
+            loaded[key] = (self._load(loaded[key]).amax(dim=0, keepdim=True) > 0).float()
         return loaded
 
 
