@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 from torch.nn.functional import interpolate
 
 from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.transforms.nifti import NiftiReader, is_nifti
 
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 TWO_DIMENSIONAL = "two_dimensional"
@@ -97,13 +98,14 @@ class _Load(LoadImage):
 
     def __init__(self, converter: Callable[[Image.Image], Image.Image]) -> None:
         super().__init__(image_only=True, ensure_channel_first=True)
-        self._raster_reader = PILReader(converter=converter)
+        self._raster_reader, self._nifti_reader = PILReader(converter=converter), NiftiReader()
 
     def __call__(self, filename: Any, reader: Any = None) -> torch.Tensor:
         if not Path(filename).exists():
             raise MissingFileError(f"there is no file {str(Path(filename).absolute())!r}.")
+        own = self._raster_reader if is_raster(filename) else self._nifti_reader if is_nifti(filename) else reader
         try:
-            data = super().__call__(filename, self._raster_reader if is_raster(filename) else reader)
+            data = super().__call__(filename, own)
         except Exception as error:
             raise DataError(f"the image file {str(filename)!r} cannot be read: {_reason(error)}") from error
         if not torch.isfinite(data).all():
