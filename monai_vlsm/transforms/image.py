@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import PILReader
+from monai.data import MetaTensor, PILReader
 from monai.transforms import LoadImage, MapTransform
 from nibabel.orientations import aff2axcodes
 from PIL import Image, ImageOps
@@ -180,7 +180,9 @@ class LoadMaskd(MapTransform):
 
 
 class SameSized(MapTransform):
-    """Refuse an image and a mask that differ in size.
+    """Refuse an image and a mask that differ in size, and lay medical masks of raster pictures on their pixels.
+
+    Annotation tools return the mask of a PNG as NIfTI; whatever affine they make up, its voxels are the pixels.
 
     Raises:
         DataError: naming both files and sizes in pixels.
@@ -188,13 +190,15 @@ class SameSized(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Compare all keys with the first."""
-        first, *others = list(self.key_iterator(dict(data)))
+        first, *others = (data[key] for key in self.key_iterator(dict(data)))
         for other in others:
-            if _plane(data[first]) != _plane(data[other]):
+            if _plane(first) != _plane(other):
                 raise DataError(
-                    f"image {_name(data[first])!r} is {_plane(data[first])} and its mask {_name(data[other])!r} "
-                    f"{_plane(data[other])} pixels large (width, height, slices): they must be equal."
+                    f"image {_name(first)!r} is {_plane(first)} and its mask {_name(other)!r} {_plane(other)} pixels "
+                    "large (width, height, slices): they must be equal."
                 )
+            if is_raster(_name(first)) and isinstance(other, MetaTensor):
+                other.meta.pop("space", None)
         return dict(data)
 
 

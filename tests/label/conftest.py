@@ -22,12 +22,6 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from label_server import PYTHON, Answer, LabelServer  # noqa: E402
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _environment() -> None:
-    if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
-        pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
-
-
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory) -> Path:
     """A copy of the busi bundle whose adapters change nothing, so that it follows prompts as the tiny backbone does."""
@@ -49,6 +43,8 @@ def bundle(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, bundle) -> Iterator[LabelServer]:
+    if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
+        pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
     folder = tmp_path_factory.mktemp("label")
     studies = folder / "studies"
     studies.mkdir()
