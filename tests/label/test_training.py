@@ -15,12 +15,12 @@ from monai_vlsm.predictor import Predictor
 
 
 def wait_for_training(server, seconds=300):
-    """Wait as Slicer's progress bar does, and return what became of the training."""
+    """Wait for the end of the training that was started last, and return what became of it."""
     end = time.monotonic() + seconds
-    while server.request("GET", "/train/?check_if_running=true").status == 200:
-        assert time.monotonic() < end, "training does not end"
+    while (task := server.request("GET", "/train/").json())["status"] in ("SUBMITTED", "RUNNING"):
+        assert time.monotonic() < end, f"training does not end: {task}"
         time.sleep(1)
-    return server.request("GET", "/train/").json()
+    return task
 
 
 def weights(server):
