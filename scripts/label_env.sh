@@ -7,7 +7,14 @@ venv=.venv-label
 stamp=$venv/installed-$(cat constraints.txt setup.cfg pyproject.toml scripts/label_env.sh | cksum | cut -d' ' -f1)
 [ ! -e "$stamp" ] || exit 0
 echo "Installing MONAI Label into $PWD/$venv (once, some minutes) ..."
-"${PYTHON:-python3}" -m venv --clear "$venv"
+for base in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.10; do
+    if "$base" -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))" 2>/dev/null; then
+        "$base" -m venv --clear "$venv"
+        break
+    fi
+    base=
+done
+[ -n "$base" ] || { echo "MONAI Label needs Python 3.10, 3.11 or 3.12; set PYTHON to one." >&2; exit 1; }
 python=$venv/bin/python
 install() { "$python" -m pip install --quiet --quiet "$@"; }
 install --upgrade "pip>=25.3" "setuptools<81" wheel
@@ -22,7 +29,7 @@ sed -i '/^torch==[0-9.]*$/d' "$venv/constraints.txt"
 SAM2_BUILD_CUDA=0 install --no-build-isolation --constraint "$venv/constraints.txt" sam2==1.1.0
 # pydicom-seg 0.4.1, which the server imports, works with pydicom < 3 only, and that caps two more.
 install --constraint "$venv/constraints.txt" --editable . monailabel==0.8.5 "jsonschema<4" \
-    "pydicom<3" "pynetdicom<3" "dicomweb-client<0.60" "setuptools<81"
+    "pydicom<3" "pynetdicom<3" "dicomweb-client<0.60" "setuptools<81" pytest
 
 # torchvision's own operators are missing where PyTorch is of another build (CPU and CUDA): the server imports it,
 # we use none of them. Declaring the two that it registers is enough.
