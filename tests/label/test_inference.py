@@ -146,6 +146,7 @@ def huge_nifti(compressed):
         ("huge.nii", huge_nifti(False)),
         ("huge.nii.gz", huge_nifti(True)),
     ],
+    ids=["broken PNG", "empty", "text", "huge", "huge, compressed"],
 )
 def test_an_unreadable_file_gets_a_reason_and_the_server_lives_on(server, tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
