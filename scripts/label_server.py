@@ -140,7 +140,7 @@ class LabelServer(LabelClient):
                 self.command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
         try:
-            self._wait(seconds=180)
+            self._wait(seconds=600)
         except BaseException:
             self._stop()
             raise

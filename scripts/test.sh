@@ -21,4 +21,5 @@ if scripts/label_env.sh; then
 else
     echo "The environment with MONAI Label could not be made (the reason is above): its tests are skipped." >&2
 fi
-$pytest --cov-append --cov-report term tests/label
+# One worker: two servers that start at the same time keep each other from starting.
+$pytest -n 0 --cov-append --cov-report term --durations 5 tests/label
