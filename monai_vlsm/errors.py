@@ -31,14 +31,14 @@ def show_plainly() -> None:
 
 
 def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    message = _find_message(error)
+    message = find_message(error)
     if message is None:
         sys.__excepthook__(kind, error, traceback)
     else:
         sys.stderr.write(f"\nerror: {message}\n(MONAI_VLSM_TRACEBACK=1 shows the whole traceback)\n")
 
 
-def _find_message(error: BaseException | None) -> str | None:
+def find_message(error: BaseException | None) -> str | None:
     """Return the message of the first UserError among ``error`` and its causes."""
     while error is not None:
         message = _from_worker(str(error)) or (str(error) if isinstance(error, UserError) else None)

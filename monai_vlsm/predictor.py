@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ class Prediction:
 
 class Predictor:
     """Segment images by text with one network.
+
+    A predictor holds one image at a time. In several threads give each a :meth:`clone`: they share the network.
 
     Args:
         network: one of :mod:`monai_vlsm.networks`, trained.
@@ -72,6 +75,12 @@ class Predictor:
             parser["backbone"] = backbone
         network = parser.get_parsed_content("network_def")
         return cls(load_checkpoint(network, Path(path) / "models" / "model.pt"), device)
+
+    def clone(self) -> Predictor:
+        """Return a predictor without image on the same network, for another thread."""
+        cloned = copy.copy(self)
+        cloned._features, cloned._image = [], None
+        return cloned
 
     @torch.inference_mode()
     def set_image(self, image: str | Path | np.ndarray) -> Predictor:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nibabel
@@ -117,3 +119,26 @@ def test_a_bundle_is_loaded_with_its_checkpoint(network, tmp_path):
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):
     with pytest.raises(MissingFileError, match=str(tmp_path)):
         Predictor.from_bundle(tmp_path)
+
+
+def test_clones_in_threads_say_what_one_predictor_says(predictor):
+    pictures = [draw_phantom(np.random.default_rng(seed)).image for seed in range(4)]
+    prompts = ("cyst", "mass", "bright object at the top")
+    cases = [(picture, prompt) for picture in pictures for prompt in prompts] * 3
+    alone = [predictor.set_image(picture).predict(prompt).probability for picture, prompt in cases]
+    own = threading.local()
+
+    def predict(case):
+        own.predictor = getattr(own, "predictor", None) or predictor.clone()
+        return own.predictor.set_image(case[0]).predict(case[1]).probability
+
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(predict, cases))
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_a_clone_shares_the_network_and_has_no_image(predictor):
+    clone = predictor.set_image(PICTURE).clone()
+    assert clone.network is predictor.network
+    with pytest.raises(DataError, match="set_image"):
+        clone.predict("cyst")

@@ -13,13 +13,15 @@ from torch.nn.functional import interpolate
 
 from monai_vlsm.networks.text import tokenize
 from monai_vlsm.transforms.image import UprightView, network_input, upright_slices
+from monai_vlsm.transforms.prompt import PROMPT
 
 
 class PromptInferer(Inferer):
     """Segment whole images and volumes: turn slices upright, resize, run the network, resize the logits back.
 
     Args:
-        prompt: what to segment; None leaves it to the tokens given with the call, or to the network's default prompt.
+        prompt: what to segment in images that bring no prompt of their own (:class:`AttachPromptd`); None leaves it to
+            the tokens given with the call, or to the network's default prompt.
         image_size: height and width in pixels that the network sees; None is the size its backbone was made for.
         batch_size: slices per run of the network.
     """
@@ -44,7 +46,7 @@ class PromptInferer(Inferer):
         Args:
             inputs: (B, C, W, H) or (B, C, W, H, D) in [0, 1], as :class:`LoadPictured` gives it; C is 1 or 3.
             network: takes ``image``, ``input_ids`` and ``attention_mask``, gives logits of the image's size.
-            input_ids: (B, L) or (1, L); used when the inferer itself has no prompt.
+            input_ids: (B, L) or (1, L); used when neither the images nor the inferer have a prompt.
             attention_mask: of the shape of ``input_ids``.
 
         Returns:
@@ -52,8 +54,9 @@ class PromptInferer(Inferer):
         """
         bare: Any = getattr(network, "module", network)
         image_size = self.image_size or bare.image_size
-        if self.prompt is not None:
-            tokens = tokenize(bare.tokenizer, self.prompt)
+        prompt = getattr(inputs, "meta", {}).get(PROMPT, self.prompt)
+        if prompt is not None:
+            tokens = tokenize(bare.tokenizer, prompt)
             input_ids = tokens["input_ids"].to(inputs.device)
             attention_mask = tokens["attention_mask"].to(inputs.device)
         outputs = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import torch
@@ -13,6 +14,9 @@ from monai_vlsm.errors import DataError
 
 CONTEXT_LENGTH = 77
 """Tokens that CLIP's text encoder reads, begin and end of text included."""
+
+_ONE_AT_A_TIME = Lock()
+"""A tokenizer keeps padding and truncation as state: threads would get those of each other's calls."""
 
 
 def tokenize(tokenizer: CLIPTokenizer, prompt: str | Sequence[str]) -> dict[str, torch.Tensor]:
@@ -28,16 +32,22 @@ def tokenize(tokenizer: CLIPTokenizer, prompt: str | Sequence[str]) -> dict[str,
     wrong = [text for text in prompts if not isinstance(text, str)]
     if wrong:
         raise DataError(f"a prompt must be a string, not {wrong[0]!r} of type {type(wrong[0]).__name__}.")
-    sizes = [len(ids) for ids in tokenizer(prompts, truncation=False, verbose=False)["input_ids"]]
+    with _ONE_AT_A_TIME:
+        sizes = [len(ids) for ids in tokenizer(prompts, truncation=False, verbose=False)["input_ids"]]
+        tokens = tokenizer(
+            prompts,
+            padding="max_length",
+            truncation=True,
+            max_length=CONTEXT_LENGTH,
+            return_tensors="pt",
+            verbose=False,
+        )
     for text, size in zip(prompts, sizes, strict=True):
         if size > CONTEXT_LENGTH:
             warnings.warn(
                 f"the prompt {text[:60]!r}... has {size} tokens, only the first {CONTEXT_LENGTH} are used.",
                 stacklevel=2,
             )
-    tokens = tokenizer(
-        prompts, padding="max_length", truncation=True, max_length=CONTEXT_LENGTH, return_tensors="pt", verbose=False
-    )
     return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 
 

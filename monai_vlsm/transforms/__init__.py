@@ -2,10 +2,11 @@
 
 from .image import LoadMaskd, LoadPictured, NetworkImaged, NetworkMaskd, SameSized, UprightView
 from .label_map import LoadLabelMapd
-from .prompt import SelectPromptd, TokenizePromptd
+from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveMaskd
 
 __all__ = [
+    "AttachPromptd",
     "LoadLabelMapd",
     "LoadMaskd",
     "LoadPictured",

@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import PILReader
-from monai.transforms import LoadImage, LoadImaged, MapTransform
+from monai.data import MetaTensor, PILReader
+from monai.transforms import LoadImage, MapTransform
 from nibabel.orientations import aff2axcodes
 from PIL import Image, ImageOps
 from torch.nn.functional import interpolate
 
 from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.transforms.nifti import NiftiReader, is_nifti
 
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 TWO_DIMENSIONAL = "two_dimensional"
@@ -97,13 +98,14 @@ class _Load(LoadImage):
 
     def __init__(self, converter: Callable[[Image.Image], Image.Image]) -> None:
         super().__init__(image_only=True, ensure_channel_first=True)
-        self._raster_reader = PILReader(converter=converter)
+        self._raster_reader, self._nifti_reader = PILReader(converter=converter), NiftiReader()
 
     def __call__(self, filename: Any, reader: Any = None) -> torch.Tensor:
         if not Path(filename).exists():
             raise MissingFileError(f"there is no file {str(Path(filename).absolute())!r}.")
+        own = self._raster_reader if is_raster(filename) else self._nifti_reader if is_nifti(filename) else reader
         try:
-            data = super().__call__(filename, self._raster_reader if is_raster(filename) else reader)
+            data = super().__call__(filename, own)
         except Exception as error:
             raise DataError(f"the image file {str(filename)!r} cannot be read: {_reason(error)}") from error
         if not torch.isfinite(data).all():
@@ -133,10 +135,12 @@ def _reason(error: Exception) -> str:
     return " ".join(lines if len(lines) <= 2 else lines[-1:])
 
 
-class LoadPictured(LoadImaged):
+class LoadPictured(MapTransform):
     """Load images of any format: raster files as displayed (RGB), medical files with their affine.
 
     Sets each key to a MetaTensor (C, W, H) or (C, W, H, D) of float32 in [0, 1], C being 1 or 3.
+
+    No LoadImaged: MONAI Label changes what those return.
 
     Raises:
         MissingFileError: if a file does not exist.
@@ -144,18 +148,18 @@ class LoadPictured(LoadImaged):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys=allow_missing_keys)
-        self._loader = _Load(raster_to_rgb)
+        super().__init__(keys, allow_missing_keys)
+        self._load = _Load(raster_to_rgb)
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the files named in ``data``."""
-        loaded = super().__call__(data, reader)
+        loaded = dict(data)
         for key in self.key_iterator(loaded):
-            loaded[key] = to_unit_range(loaded[key])
+            loaded[key] = to_unit_range(self._load(loaded[key]))
         return loaded
 
 
-class LoadMaskd(LoadImaged):
+class LoadMaskd(MapTransform):
     """Load binary masks of any format; each key becomes a MetaTensor (1, W, H[, D]) of 0 and 1.
 
     Raster masks may be 0 / 1 or 0 / 255, grey, colour or indexed; in medical files all above 0 is mask.
@@ -164,19 +168,21 @@ class LoadMaskd(LoadImaged):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys=allow_missing_keys)
-        self._loader = _Load(raster_to_mask)
+        super().__init__(keys, allow_missing_keys)
+        self._load = _Load(raster_to_mask)
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the files named in ``data``."""
-        loaded = super().__call__(data, reader)
+        loaded = dict(data)
         for key in self.key_iterator(loaded):
-            loaded[key] = (loaded[key].amax(dim=0, keepdim=True) > 0).float()
+            loaded[key] = (self._load(loaded[key]).amax(dim=0, keepdim=True) > 0).float()
         return loaded
 
 
 class SameSized(MapTransform):
-    """Refuse an image and a mask that differ in size.
+    """Refuse an image and a mask that differ in size, and lay medical masks of raster pictures on their pixels.
+
+    Annotation tools return the mask of a PNG as NIfTI; whatever affine they make up, its voxels are the pixels.
 
     Raises:
         DataError: naming both files and sizes in pixels.
@@ -184,13 +190,15 @@ class SameSized(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Compare all keys with the first."""
-        first, *others = list(self.key_iterator(dict(data)))
+        first, *others = (data[key] for key in self.key_iterator(dict(data)))
         for other in others:
-            if _plane(data[first]) != _plane(data[other]):
+            if _plane(first) != _plane(other):
                 raise DataError(
-                    f"image {_name(data[first])!r} is {_plane(data[first])} and its mask {_name(data[other])!r} "
-                    f"{_plane(data[other])} pixels large (width, height, slices): they must be equal."
+                    f"image {_name(first)!r} is {_plane(first)} and its mask {_name(other)!r} {_plane(other)} pixels "
+                    "large (width, height, slices): they must be equal."
                 )
+            if is_raster(_name(first)) and isinstance(other, MetaTensor):
+                other.meta.pop("space", None)
         return dict(data)
 
 

@@ -1,4 +1,4 @@
-"""From a datalist's prompts to token ids."""
+"""From a datalist's prompts to token ids, and from a request's prompt to the inferer."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from monai_vlsm.networks.backbone import Backbone, load_tokenizer
 from monai_vlsm.networks.text import tokenize
 
 RANDOM = "random"
+PROMPT = "prompt"
+"""Metadata key of an image that brings its own prompt."""
 
 
 class SelectPromptd(Randomizable, Transform):
@@ -67,4 +69,33 @@ class TokenizePromptd(MapTransform):
         result = dict(data)
         for key in self.key_iterator(result):
             result.update({name: tokens[0] for name, tokens in tokenize(self.tokenizer, result[key]).items()})
+        return result
+
+
+class AttachPromptd(MapTransform):
+    """Write the prompt that comes with an image into its metadata, where :class:`PromptInferer` finds it.
+
+    An annotation server hands nothing but the image to the inferer, and a prompt that went through the configuration
+    would be read as code where it begins with ``$``, and by all requests that run at the same time.
+
+    Args:
+        keys: of the images (MetaTensors).
+        default: prompt of images that come with none, or with a blank one.
+
+    Raises:
+        DataError: if a prompt is not a string.
+    """
+
+    def __init__(self, keys: KeysCollection, default: str, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.default = default
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Read ``prompt`` (string), which may be missing."""
+        result = dict(data)
+        prompt = result.get(PROMPT)
+        if not isinstance(prompt, str | None):
+            raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
+        for key in self.key_iterator(result):
+            result[key].meta[PROMPT] = prompt if prompt and prompt.strip() else self.default
         return result

@@ -12,7 +12,7 @@ from torch import nn
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import load_tokenizer
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms import LoadPictured, NetworkImaged, TokenizePromptd
+from monai_vlsm.transforms import AttachPromptd, LoadPictured, NetworkImaged, TokenizePromptd
 
 FLIPPED = np.diag([-1.0, -1, 1, 1])
 """Affine of an image in LPS: stored as (W, H) and nothing else, like a raster picture."""
@@ -293,3 +293,26 @@ def test_an_evaluator_hands_every_image_its_prompt(evaluator):
     dark, bright = (output["pred"].mean().item() for output in evaluator.state.output)
     assert dark == pytest.approx(offset_of("polyp") - 0.485 / 0.229, rel=1e-5)
     assert bright == pytest.approx(offset_of("one red lesion") + (1 - 0.485) / 0.229, rel=1e-5)
+
+
+# Prompts that images bring
+
+
+def with_prompt(prompt, seed=0):
+    image = MetaTensor(images(1, 32, 32, seed=seed))
+    return AttachPromptd("image", default="mass")({"image": image, "prompt": prompt})
+
+
+def test_the_prompt_of_an_image_is_used_before_that_of_the_inferer(network):
+    image = with_prompt("cyst")["image"][None]
+    plain = PromptInferer(prompt="cyst")(image.as_tensor(), network)
+    assert offset_of("cyst") != offset_of("mass")
+    torch.testing.assert_close(PromptInferer(prompt="mass")(image, network).as_tensor(), plain)
+
+
+def test_images_of_a_batch_bring_their_own_prompts(network):
+    batch = list_data_collate([with_prompt("cyst"), with_prompt("mass"), with_prompt("")])["image"]
+    logits = PromptInferer()(batch, network).as_tensor()
+    without = PromptInferer()(batch.as_tensor(), network)
+    offsets = (logits - without).amax(dim=(1, 2, 3))
+    torch.testing.assert_close(offsets, torch.tensor([offset_of(name) for name in ("cyst", "mass", "mass")]))

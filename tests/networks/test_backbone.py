@@ -1,5 +1,6 @@
 """Where the backbone comes from, and that all networks of a process share its frozen tensors."""
 
+import copy
 import gc
 import json
 import multiprocessing
@@ -193,6 +194,16 @@ def test_networks_share_one_frozen_backbone(make_network, kinds):
     first, second = (addresses(make_network(kind)) for kind in kinds)
     assert len(first) > 50
     assert first == second
+
+
+@pytest.mark.parametrize("kind", ["dense", "shallow", "decoder"])
+def test_copies_share_the_frozen_backbone_and_nothing_else(make_network, kind):
+    network = make_network(kind)
+    copied = copy.deepcopy(network)
+    own = {p.data_ptr() for p in network.parameters() if p.requires_grad}
+    assert own, "nothing is trained: the test would pass on a network that shares everything"
+    assert addresses(copied) == addresses(network)
+    assert own.isdisjoint(p.data_ptr() for p in copied.parameters())
 
 
 def test_tensors_that_are_trained_are_not_shared(make_network, small_backbone):

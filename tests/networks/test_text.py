@@ -1,4 +1,5 @@
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -93,3 +94,12 @@ def test_text_of_clip_ends_at_its_last_token_that_is_no_padding(clip_tokenizer, 
     tokens = tokenize(clip_tokenizer, prompt)
     last = len(clip_tokenizer(prompt)["input_ids"]) - 1
     assert end_of_text(tokens["input_ids"], text_config(eos_token_id)).tolist() == [last]
+
+
+def test_threads_get_the_tokens_of_their_own_prompts(tokenizer):
+    prompts = ["cyst", "a dark mass " * 20, "bright object at the top left " * 3, "x" * 2000]
+    alone = [tokenize(tokenizer, prompt)["input_ids"] for prompt in prompts]
+    with ThreadPoolExecutor(8) as threads:
+        together = list(threads.map(lambda index: tokenize(tokenizer, prompts[index % 4])["input_ids"], range(4000)))
+    wrong = [index for index, ids in enumerate(together) if not torch.equal(ids, alone[index % 4])]
+    assert wrong == []

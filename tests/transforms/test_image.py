@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from monai.data import MetaTensor
+from monai.transforms import Compose
 from PIL import Image
 
 from monai_vlsm.errors import DataError, MissingFileError
@@ -564,3 +565,16 @@ def test_a_volume_and_a_mask_with_fewer_slices_are_refused():
 def test_a_slice_and_a_raster_mask_of_the_same_size_pass():
     data = {"image": torch.zeros(1, 5, 6, 1), "label": torch.zeros(1, 5, 6)}
     assert SameSized(["image", "label"])(data).keys() == data.keys()
+
+
+@pytest.mark.parametrize("affine", [np.diag([-1.0, -1, 1, 1]), np.eye(4), np.diag([2.0, -3, 1, 1])], ids=str)
+def test_a_medical_mask_of_a_picture_lies_on_its_pixels(tmp_path, affine):
+    mask = np.zeros((16, 24), np.uint8)
+    mask[:5, :9] = 1
+    Image.fromarray(mask * 255).save(tmp_path / "picture.png")
+    nibabel.save(nibabel.Nifti1Image(mask.T[..., None], affine), tmp_path / "mask.nii.gz")
+    data = {"image": str(tmp_path / "picture.png"), "label": str(tmp_path / "mask.nii.gz")}
+    load = Compose([LoadPictured("image"), LoadMaskd("label"), SameSized(["image", "label"])])
+    seen = NetworkMaskd("label", image_size=48)(load(data))["label"]
+    expected = torch.from_numpy(mask).float()[None, None].repeat_interleave(3, 2).repeat_interleave(2, 3)
+    torch.testing.assert_close(seen.as_subclass(torch.Tensor), expected[0])

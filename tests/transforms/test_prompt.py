@@ -10,7 +10,7 @@ from scipy.stats import chisquare
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import load_tokenizer
-from monai_vlsm.transforms import SelectPromptd, TokenizePromptd
+from monai_vlsm.transforms import AttachPromptd, SelectPromptd, TokenizePromptd
 
 PROMPTS = {"p0": [""], "p1": ["polyp"], "p2": ["pink polyp", "red polyp", "pale polyp"], "p3": "one polyp"}
 SHARES = {"polyp": 1 / 3, "pink polyp": 1 / 9, "red polyp": 1 / 9, "pale polyp": 1 / 9, "one polyp": 1 / 3}
@@ -136,3 +136,23 @@ def test_prompts_of_any_length_fit_into_one_batch():
     batch = next(iter(DataLoader(CacheDataset(data, transform, progress=False), batch_size=2)))
     assert batch["input_ids"].shape == (2, 77)
     assert batch["prompt"] == ["polyp", "one small pink polyp"]
+
+
+def attached(**entry):
+    image = MetaTensor(torch.zeros(1, 2, 2))
+    return AttachPromptd("image", default="cyst")({"image": image, **entry})["image"].meta["prompt"]
+
+
+def test_an_image_takes_its_prompt_along():
+    assert attached(prompt='a "dark" mass, größer als 5 mm') == 'a "dark" mass, größer als 5 mm'
+
+
+@pytest.mark.parametrize("entry", [{}, {"prompt": None}, {"prompt": ""}, {"prompt": " \n"}], ids=str)
+def test_an_image_without_prompt_takes_the_default_along(entry):
+    assert attached(**entry) == "cyst"
+
+
+@pytest.mark.parametrize("prompt", [5, ["cyst"], {"_target_": "os.getcwd"}], ids=str)
+def test_a_prompt_that_is_no_string_is_not_attached(prompt):
+    with pytest.raises(DataError, match="must be a string"):
+        attached(prompt=prompt)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -153,6 +154,13 @@ class CLIPSegNetwork(nn.Module):
         clip.vision_model.post_layernorm = nn.Identity()
         clip.visual_projection = nn.Identity()
         del clip.logit_scale
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CLIPSegNetwork:
+        """Copy what is trained; the frozen tensors stay shared, as between all networks of the process."""
+        memo.update({id(parameter): parameter for _, _, parameter in shared_parameters(self)})
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        copied.__setstate__(copy.deepcopy(vars(self), memo))
+        return copied
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> CLIPSegNetwork:
         """Move or cast the network; shared tensors are converted aside, because other networks read them too."""
