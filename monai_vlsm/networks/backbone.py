@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -150,8 +151,10 @@ def _from_pretrained(kind: type, name: str, cached_only: bool = False, **options
 def _read(kind: type, source: str | Path, **options: Any) -> Any:
     try:
         loaded = kind.from_pretrained(source, **options)  # type: ignore[attr-defined]
-    except SafetensorError as error:
-        raise DataError(f"the weights of {str(source)!r} are damaged, fetch them again: {error}") from error
+    except (SafetensorError, UnpicklingError) as error:
+        raise DataError(
+            f"the weights of {str(source)!r} are damaged, or hold more than tensors; fetch them again: {error}"
+        ) from error
     # transformers 5 makes a tokenizer that knows no word where the vocabulary is missing, and reports nothing.
     if kind is CLIPTokenizer and loaded.vocab_size <= len(set(loaded.all_special_tokens)):
         raise OSError(f"there is no vocabulary (vocab.json and merges.txt, or tokenizer.json) in {str(source)!r}")
