@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from monai_vlsm.commands import check, new_bundle, predict, prepare
+from monai_vlsm.commands import check, new_bundle, package, predict, prepare
 from monai_vlsm.errors import show_plainly
 
-COMMANDS = (prepare, new_bundle, check, predict)
+COMMANDS = (prepare, new_bundle, check, predict, package)
 
 
 def build_parser() -> argparse.ArgumentParser:

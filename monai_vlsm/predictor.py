@@ -72,12 +72,7 @@ class Predictor:
             MissingFileError: if the folder is no bundle, or has no ``models/model.pt``.
             DataError: if the checkpoint does not fit, or ``inference.json`` has code of its own.
         """
-        config = bundle_config(path, "inference")
-        parser = ConfigParser(ConfigParser.load_config_file(config) if trust else read_known(config))
-        parser["bundle_root"] = str(path)
-        if backbone is not None:
-            parser["backbone"] = backbone
-        network = parser.get_parsed_content("network_def")
+        network = bundle_parser(path, backbone, trust).get_parsed_content("network_def")
         return cls(load_checkpoint(network, Path(path) / "models" / "model.pt"), device)
 
     @torch.inference_mode()
@@ -125,6 +120,16 @@ class Predictor:
         from_raster_file = self._image.ndim == 3 and self._view.swap
         probability = stored.T if from_raster_file else stored
         return Prediction(probability > threshold, probability, prompt)
+
+
+def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = False) -> ConfigParser:
+    """Return a parser of ``inference.json`` in a bundle folder; for arguments and errors see Predictor.from_bundle."""
+    config = bundle_config(path, "inference")
+    parser = ConfigParser(ConfigParser.load_config_file(config) if trust else read_known(config))
+    parser["bundle_root"] = str(path)
+    if backbone is not None:
+        parser["backbone"] = backbone
+    return parser
 
 
 def bundle_config(path: str | Path, name: str) -> Path:

@@ -15,7 +15,7 @@ from monai_vlsm.data.datasets import DATASETS
 from monai_vlsm.errors import DataError, MissingFileError
 
 
-@pytest.mark.parametrize("command", [[], ["prepare"], ["new-bundle"], ["check"], ["predict"]])
+@pytest.mark.parametrize("command", [[], ["prepare"], ["new-bundle"], ["check"], ["predict"], ["package"]])
 def test_help_is_there_for_every_command(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])

@@ -19,9 +19,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--prompt", help="what to segment, such as 'polyp' (default: the bundle's own)")
     parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
     parser.add_argument("--out", default="masks", help="folder for masks and overlays (default: %(default)s)")
-    parser.add_argument(
-        "--trust", action="store_true", help="run what is unknown in the bundle, too; it can be any code"
-    )
+    parser.add_argument("--trust", action="store_true", help="run what is unknown in the bundle; it can be any code")
     parser.set_defaults(run=_run)
 
 

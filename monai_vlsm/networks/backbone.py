@@ -64,6 +64,12 @@ class Backbone:
             digest.update(tensor.detach().flatten()[:64].float().numpy().tobytes())
         return digest.hexdigest()[:16]
 
+    def save(self, folder: str | Path) -> None:
+        """Write weights and tokenizer into a folder that :func:`load_backbone` takes."""
+        self.model.save_pretrained(folder)
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
+
     def copy(self, trained: Callable[[str], bool] = lambda name: False) -> CLIPSegForImageSegmentation:
         """Return modules of their own on the same, frozen tensors; those whose name is ``trained`` are cloned."""
         memo: dict[int, Any] = {}

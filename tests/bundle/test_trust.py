@@ -16,13 +16,13 @@ from monai.bundle import ConfigParser
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import read_known, require_known
-from monai_vlsm.data.datasets import DATASETS
+from monai_vlsm.data.datasets import BUNDLES
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import CLIPSegDenseAdapter, load_backbone
 from monai_vlsm.networks.backbone import TINY_FOLDER
 from monai_vlsm.predictor import Predictor
 
-BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
+FOLDER = Path(__file__).resolve().parents[2] / "bundles"
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def module(ran, tmp_path, monkeypatch) -> str:
 
 @pytest.fixture
 def bundle(tmp_path) -> Path:
-    return Path(shutil.copytree(BUNDLES / "phantom", tmp_path / "phantom", ignore=shutil.ignore_patterns("eval")))
+    return Path(shutil.copytree(FOLDER / "phantom", tmp_path / "phantom", ignore=shutil.ignore_patterns("eval")))
 
 
 @pytest.fixture
@@ -160,10 +160,10 @@ def test_a_file_that_is_no_configuration_is_refused(bundle, content):
         Predictor.from_bundle(bundle)
 
 
-@pytest.mark.parametrize("name", sorted(DATASETS))
+@pytest.mark.parametrize("name", sorted(BUNDLES))
 def test_bundles_of_this_package_are_known(name):
-    require_known(BUNDLES / name)
-    assert read_known(BUNDLES / name / "configs" / "train.json")["bundle_name"] == name
+    require_known(FOLDER / name)
+    assert read_known(FOLDER / name / "configs" / "train.json")["bundle_name"] == name
 
 
 @pytest.mark.parametrize(
