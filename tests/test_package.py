@@ -126,6 +126,12 @@ def test_a_model_of_another_backbone_is_not_packed(trained, tmp_path):
     assert not (tmp_path / "busi.zip").exists()
 
 
+def test_the_environment_does_not_hide_that_a_model_was_trained_on_tiny(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("MONAI_VLSM_BACKBONE", "tiny")
+    with pytest.raises(DataError, match="--backbone tiny"):
+        main(["package", str(trained), "--out", str(tmp_path / "busi.zip")])
+
+
 @pytest.fixture
 def self_contained(pack_it, tmp_path) -> Path:
     with zipfile.ZipFile(pack_it("--self-contained")) as file:

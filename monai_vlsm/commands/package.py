@@ -9,6 +9,7 @@ from typing import Any
 
 from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, set_value, write_zip
 from monai_vlsm.bundle.trust import OWN_BACKBONE
+from monai_vlsm.errors import DataError
 
 
 def add_parser(commands: Any) -> None:
@@ -57,7 +58,11 @@ def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
 
     parser = bundle_parser(folder, arguments.backbone, arguments.trust)
     load_checkpoint(parser.get_parsed_content("network_def"), folder / "models" / "model.pt")
-    return load_backbone(parser.get_parsed_content("backbone"))
+    named = parser.get_parsed_content("backbone")
+    backbone = load_backbone(named)
+    if backbone.name == "tiny" != named:
+        raise DataError(f"the bundle names the backbone {named!r}, its model was trained on tiny: add --backbone tiny.")
+    return backbone
 
 
 def _files_of(backbone: Any) -> dict[str, bytes]:
