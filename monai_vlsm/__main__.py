@@ -6,10 +6,10 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from monai_vlsm.commands import check, convert, label_app, new_bundle, predict, prepare
+from monai_vlsm.commands import check, convert, label_app, new_bundle, package, predict, prepare
 from monai_vlsm.errors import show_plainly
 
-COMMANDS = (prepare, new_bundle, check, predict, label_app, convert)
+COMMANDS = (prepare, new_bundle, check, predict, package, label_app, convert)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
+from monai_vlsm.bundle import read_known
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers.prompt_inferer import to_stored
 from monai_vlsm.networks import load_checkpoint
@@ -56,24 +57,25 @@ class Predictor:
 
     @classmethod
     def from_bundle(
-        cls, path: str | Path, backbone: str | None = None, device: str | torch.device | None = None
+        cls,
+        path: str | Path,
+        backbone: str | None = None,
+        device: str | torch.device | None = None,
+        trust: bool = False,
     ) -> Predictor:
-        """Load network and checkpoint of a bundle folder.
+        """Load network and checkpoint of a bundle folder. No code of the bundle is run unless you trust it.
 
         Args:
             path: of the folder, for example ``bundles/busi``.
             backbone: in place of the bundle's own, see :func:`monai_vlsm.networks.load_backbone`.
             device: as for the constructor.
+            trust: also run what this package's own bundles do not have in ``inference.json``. It can be any code.
 
         Raises:
             MissingFileError: if the folder is no bundle, or has no ``models/model.pt``.
-            DataError: if the checkpoint does not fit.
+            DataError: if the checkpoint does not fit, or ``inference.json`` has code of its own.
         """
-        parser = ConfigParser()
-        parser.read_config(bundle_config(path, "inference"))
-        if backbone is not None:
-            parser["backbone"] = backbone
-        network = parser.get_parsed_content("network_def")
+        network = bundle_parser(path, backbone, trust).get_parsed_content("network_def")
         return cls(load_checkpoint(network, Path(path) / "models" / "model.pt"), device)
 
     def clone(self) -> Predictor:
@@ -127,6 +129,16 @@ class Predictor:
         from_raster_file = self._image.ndim == 3 and self._view.swap
         probability = stored.T if from_raster_file else stored
         return Prediction(probability > threshold, probability, prompt)
+
+
+def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = False) -> ConfigParser:
+    """Return a parser of ``inference.json`` in a bundle folder; for arguments and errors see Predictor.from_bundle."""
+    config = bundle_config(path, "inference")
+    parser = ConfigParser(ConfigParser.load_config_file(config) if trust else read_known(config))
+    parser["bundle_root"] = str(path)
+    if backbone is not None:
+        parser["backbone"] = backbone
+    return parser
 
 
 def bundle_config(path: str | Path, name: str) -> Path:

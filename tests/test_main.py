@@ -14,10 +14,10 @@ from monai_vlsm.__main__ import main
 from monai_vlsm.data.datasets import DATASETS
 from monai_vlsm.errors import DataError, MissingFileError
 
+COMMANDS = ("prepare", "new-bundle", "check", "predict", "package", "label-app", "to-nifti", "to-png")
 
-@pytest.mark.parametrize(
-    "command", [[], ["label-app"], ["to-nifti"], ["to-png"], ["prepare"], ["new-bundle"], ["check"], ["predict"]]
-)
+
+@pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])
 def test_help_is_there_for_every_command(command, capsys):
     with pytest.raises(SystemExit) as ended:
         main([*command, "--help"])

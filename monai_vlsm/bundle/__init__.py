@@ -1,5 +1,6 @@
-"""The template of all bundles, and how it becomes the bundle of a data set; no torch in here."""
+"""The template of all bundles, how it becomes the bundle of a data set, and what else may run; no torch in here."""
 
 from .fill import filled_template, installed_versions
+from .trust import read_known, require_known
 
-__all__ = ["filled_template", "installed_versions"]
+__all__ = ["filled_template", "installed_versions", "read_known", "require_known"]

@@ -19,15 +19,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--prompt", help="what to segment, such as 'polyp' (default: the bundle's own)")
     parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
     parser.add_argument("--out", default="masks", help="folder for masks and overlays (default: %(default)s)")
+    parser.add_argument("--trust", action="store_true", help="run what is unknown in the bundle; it can be any code")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     from monai.bundle import run
 
+    from monai_vlsm.bundle import require_known
     from monai_vlsm.predictor import bundle_config
 
     config = bundle_config(arguments.bundle, "inference")
+    if not arguments.trust:
+        require_known(arguments.bundle)
     given = {"prompt": arguments.prompt, "backbone": arguments.backbone}
     run(
         config_file=str(config),

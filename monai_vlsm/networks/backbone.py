@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -62,6 +63,12 @@ class Backbone:
             digest.update(f"{name}{tuple(tensor.shape)}".encode())
             digest.update(tensor.detach().flatten()[:64].float().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+    def save(self, folder: str | Path) -> None:
+        """Write weights and tokenizer into a folder that :func:`load_backbone` takes."""
+        self.model.save_pretrained(folder)
+        if self.tokenizer is not None:
+            self.tokenizer.save_pretrained(folder)
 
     def copy(self, trained: Callable[[str], bool] = lambda name: False) -> CLIPSegForImageSegmentation:
         """Return modules of their own on the same, frozen tensors; those whose name is ``trained`` are cloned."""
@@ -150,8 +157,10 @@ def _from_pretrained(kind: type, name: str, cached_only: bool = False, **options
 def _read(kind: type, source: str | Path, **options: Any) -> Any:
     try:
         loaded = kind.from_pretrained(source, **options)  # type: ignore[attr-defined]
-    except SafetensorError as error:
-        raise DataError(f"the weights of {str(source)!r} are damaged, fetch them again: {error}") from error
+    except (SafetensorError, UnpicklingError) as error:
+        raise DataError(
+            f"the weights of {str(source)!r} are damaged, or hold more than tensors; fetch them again: {error}"
+        ) from error
     # transformers 5 makes a tokenizer that knows no word where the vocabulary is missing, and reports nothing.
     if kind is CLIPTokenizer and loaded.vocab_size <= len(set(loaded.all_special_tokens)):
         raise OSError(f"there is no vocabulary (vocab.json and merges.txt, or tokenizer.json) in {str(source)!r}")

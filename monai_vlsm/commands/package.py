@@ -1,0 +1,82 @@
+"""``package``: write a trained bundle into a zip archive to share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, set_value, write_zip
+from monai_vlsm.bundle.trust import OWN_BACKBONE
+from monai_vlsm.errors import DataError
+
+
+def add_parser(commands: Any) -> None:
+    """Add the command to the ``commands`` of a parser."""
+    parser = commands.add_parser(
+        "package",
+        help="write a trained bundle into a zip archive to share",
+        description="Write settings, texts and model of a bundle into an archive for the MONAI model zoo "
+        "(docs/model_zoo.md). The same bundle always gives the same bytes.",
+    )
+    parser.add_argument("bundle", help="name below bundles/, or folder of a trained bundle")
+    parser.add_argument("--out", type=Path, help="archive to write (default: NAME.zip)")
+    parser.add_argument("--backbone", help="the one it was trained on, if not the bundle's: hub id, folder or tiny")
+    parser.add_argument("--self-contained", action="store_true", help="put the backbone inside; no hub is needed then")
+    parser.add_argument("--url-prefix", help="where you will upload files over 25 MB, which are written beside it")
+    parser.add_argument("--trust", action="store_true", help="run what is unknown in the bundle; it can be any code")
+    parser.set_defaults(run=_run)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    folder = _find(arguments.bundle)
+    name = folder.resolve().name
+    files, backbone = collect(folder), _fitting_backbone(folder, arguments)
+    keeps_its_own = not arguments.backbone and get_value(files, "backbone") == OWN_BACKBONE
+    if arguments.self_contained or keeps_its_own:
+        files = set_value(files, "backbone", OWN_BACKBONE) | _files_of(backbone)
+    elif arguments.backbone:
+        files = set_value(files, "backbone", arguments.backbone)
+    out = arguments.out or Path(f"{name}.zip")
+    uploads: dict[str, bytes] = {}
+    if arguments.url_prefix:
+        files, uploads = move_large_files(files, name, arguments.url_prefix)
+    write_zip(files, name, out)
+    print(f"{out.absolute()}: {len(files)} files, {out.stat().st_size / 1e6:.1f} MB")
+    _tell_about_large_files(files, uploads, out, arguments.url_prefix)
+
+
+def _find(bundle: str) -> Path:
+    return Path(bundle) if (Path(bundle) / "configs").is_dir() else Path("bundles") / bundle
+
+
+def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
+    """Load the backbone, and make sure that the model in the bundle was trained on it."""
+    from monai_vlsm.networks import load_backbone, load_checkpoint
+    from monai_vlsm.predictor import bundle_parser
+
+    parser = bundle_parser(folder, arguments.backbone, arguments.trust)
+    load_checkpoint(parser.get_parsed_content("network_def"), folder / "models" / "model.pt")
+    named = parser.get_parsed_content("backbone")
+    backbone = load_backbone(named)
+    if backbone.name == "tiny" != named:
+        raise DataError(f"the bundle names the backbone {named!r}, its model was trained on tiny: add --backbone tiny.")
+    return backbone
+
+
+def _files_of(backbone: Any) -> dict[str, bytes]:
+    with TemporaryDirectory() as folder:
+        backbone.save(folder)
+        return {f"models/backbone/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
+
+
+def _tell_about_large_files(files: dict[str, bytes], uploads: dict[str, bytes], out: Path, url_prefix: str) -> None:
+    folder = out.with_name(f"{out.stem}_uploads")
+    for upload, content in uploads.items():
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / upload).write_bytes(content)
+        print(f"upload {(folder / upload).absolute()} to {url_prefix}")
+    for path, content in files.items():
+        if len(content) > LARGE:
+            print(f"{path} has {len(content) / 1e6:.0f} MB, too much for a pull request to the zoo: see --url-prefix")
