@@ -183,11 +183,17 @@ def test_torchscript_by_trace_gives_what_the_network_gives(name, trained, parse)
 
 
 @EVERY_BUNDLE
-def test_a_prompt_reaches_the_inferer_through_displayable_configs(name, parse, bundle):
-    root = bundle(name)
-    assert parse(root, "inference", **TINY).get_parsed_content("inferer").prompt == BUNDLES[name].prompt
-    asked = parse(root, "inference", **TINY, **{"displayable_configs#prompt": "a dark lesion"})
-    assert asked.get_parsed_content("inferer").prompt == "a dark lesion"
+def test_clients_are_shown_a_field_for_the_prompt(name, parse, bundle):
+    shown = parse(bundle(name), "inference", **TINY).get_parsed_content("displayable_configs")
+    assert shown == {"prompt": BUNDLES[name].prompt}
+
+
+@EVERY_BUNDLE
+@pytest.mark.parametrize("request_data", [{}, {"prompt": "a dark lesion"}], ids=["no prompt", "a prompt"])
+def test_the_prompt_of_a_request_reaches_the_inferer_with_the_image(name, request_data, parse, bundle, phantom):
+    preprocessing = parse(bundle(name), "inference", **TINY).get_parsed_content("preprocessing")
+    item = preprocessing({"image": load_datalist(phantom, "test")[0]["image"], **request_data})
+    assert item["image"].meta["prompt"] == request_data.get("prompt", BUNDLES[name].prompt)
 
 
 @EVERY_BUNDLE
