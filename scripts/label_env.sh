@@ -7,14 +7,14 @@ venv=.venv-label
 stamp=$venv/installed-$(cat constraints.txt setup.cfg pyproject.toml scripts/label_env.sh | cksum | cut -d' ' -f1)
 [ ! -e "$stamp" ] || exit 0
 echo "Installing MONAI Label into $PWD/$venv (once, some minutes) ..."
-for base in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12 python3.10; do
-    if "$base" -c "import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13))" 2>/dev/null; then
+for base in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12; do
+    if "$base" -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))" 2>/dev/null; then
         "$base" -m venv --clear "$venv"
         break
     fi
     base=
 done
-[ -n "$base" ] || { echo "MONAI Label needs Python 3.10, 3.11 or 3.12; set PYTHON to one." >&2; exit 1; }
+[ -n "$base" ] || { echo "This needs Python 3.11 or 3.12; set PYTHON to one." >&2; exit 1; }
 python=$venv/bin/python
 install() { "$python" -m pip install --quiet --quiet "$@"; }
 install --upgrade "pip>=25.3" "setuptools<81" wheel

@@ -75,6 +75,11 @@ def _place_published(
             continue
         texts = {"p0": [""], "p1": item.prompts["p1"], **annotation.prompts}
         placed.append((item, texts, annotation.split))
+    if not placed:
+        raise DataError(
+            f"none of the {len(published)} published entries is in the source, which is perhaps another release: "
+            "--prompts generated makes prompts and splits from what is there."
+        )
     keys = {annotation.key for annotation in published}
     held_out = {item.case.group for item, _, _ in placed}
     for key, item in done.items():

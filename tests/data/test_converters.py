@@ -107,8 +107,8 @@ def test_the_later_release_of_camus_keeps_its_official_split(tmp_path):
     camus_nifti(tmp_path / "raw", np.random.default_rng(0))
     prepare("camus", [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
     groups = {split: {e["group"] for e in entries} for split, entries in load_splits(tmp_path / "out").items()}
-    assert groups["validation"] == {"train patient0003"}
-    assert groups["test"] == {"train patient0004"}
+    assert groups["validation"] == {"nifti patient0003"}
+    assert groups["test"] == {"nifti patient0004"}
 
 
 def test_two_masks_of_a_busi_image_are_one_entry(tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from raw_layouts import LAYOUTS
+from raw_layouts import LAYOUTS, camus_nifti
 
 from monai_vlsm.data import annotations as annotations_module
 from monai_vlsm.data import prepare as module
@@ -93,6 +93,14 @@ def test_camus_trains_on_prompts_from_the_rules(raw, published, tmp_path):
     assert {entry["group"] for entry in splits["training"]} == {"train patient0002", "train patient0051"}
     assert set(splits["training"][0]["prompts"]) == {"p0", "p1", "p2", "p3", "p4", "p5", "p6"}
     assert "fifty-six-year-old female with good image quality" in splits["training"][0]["prompts"]["p6"][0]
+
+
+def test_the_later_release_of_camus_is_not_taken_for_the_published_one(published, tmp_path):
+    camus_nifti(tmp_path / "raw", np.random.default_rng(0))
+    annotations = published("camus", {"val": ["mask_1/patient0001_2CH_ED_gt"]})
+    with pytest.raises(DataError, match=r"none of the 1 published entries .* another release: --prompts generated"):
+        prepare("camus", [tmp_path / "raw"], tmp_path / "out", annotations=annotations, progress=False)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def _hearts(patients: list[tuple[Path, str]], rng: np.random.Generator, write, s
     for folder, part in patients:
         for view in ("2CH", "4CH"):
             folder.mkdir(parents=True, exist_ok=True)
-            facts = ("F", 56, "Good") if part == "train" else ("M", 73, "Poor")
+            facts = ("F", 56, "Good") if part != "test" else ("M", 73, "Poor")
             (folder / f"Info_{view}.cfg").write_text(FACTS.format(*facts))
             for cycle in ("ED", "ES"):
                 stem = f"{folder.name}_{view}_{cycle}"
@@ -66,7 +66,7 @@ def camus(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
 def camus_nifti(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """The later release: NIfTI, whose first axis runs along the columns, with an official split."""
     numbers = {"training": (1, 2), "validation": (3,), "testing": (4,)}
-    patients = [(folder / "database_nifti" / f"patient{i:04d}", "train") for group in numbers.values() for i in group]
+    patients = [(folder / "database_nifti" / f"patient{i:04d}", "nifti") for group in numbers.values() for i in group]
     (folder / "database_split").mkdir(parents=True)
     for name, group in numbers.items():
         text = "\n".join(f"patient{i:04d}" for i in group)

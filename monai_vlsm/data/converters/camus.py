@@ -22,16 +22,18 @@ _GROUPS = {"training": "training", "validation": "validation", "testing": "test"
 def camus(files: RawFiles) -> list[Case]:
     """Read the first release (training/, testing/; .mhd) or the later one (database_nifti/).
 
-    The same numbers stand for other patients in testing/ than in training/ of the first release.
+    The same numbers stand for other patients in testing/ than in training/ of the first release, and perhaps in the
+    later one: its cases have names of their own, which no published prompt is taken for.
     """
     pattern = r"(?P<patient>patient\d{4})/(?P=patient)_(?P<view>2CH|4CH)_(?P<cycle>ED|ES)\.(?:mhd|nii\.gz|nii)"
     official = _official_split(files)
     cases = []
     for path, found in files.matching(pattern):
         patient, view, cycle = found["patient"], found["view"].upper(), found["cycle"].upper()
-        part = "test" if "testing" in (part.lower() for part in path.parts) else "train"
         stem = f"{patient}_{view}_{cycle}"
         suffix = path.name[len(stem) :]
+        part = "test" if "testing" in (folder.lower() for folder in path.parts) else "train"
+        part = part if suffix == ".mhd" else "nifti"
         label = path.with_name(f"{stem}_gt{suffix}")
         facts = _read_facts(path.with_name(f"Info_{view}.cfg"))
         cases += [
