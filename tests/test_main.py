@@ -73,6 +73,18 @@ def test_prepare_without_a_source_says_what_to_get(tmp_path, options, message):
         main(["prepare", "busi", "--out", str(tmp_path / "busi"), *options])
 
 
+def test_a_download_that_is_no_archive_is_removed(tmp_path, monkeypatch, capsys):
+    def give_a_page(url, path, *rest):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("<html>")
+        return path
+
+    monkeypatch.setattr("monai_vlsm.data.download.download", give_a_page)
+    with pytest.raises(DataError, match=r"kvasir-seg\.zip gave is no zip archive, and was removed"):
+        main(["prepare", "kvasir_seg", "--download", "--yes", "--out", str(tmp_path / "data" / "kvasir_seg")])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_a_download_shows_the_terms_first_and_stops_if_they_are_not_accepted(tmp_path, capsys):
     with pytest.raises(DataError, match="were not accepted: nothing was fetched"):
         main(["prepare", "kvasir_seg", "--download", "--out", str(tmp_path / "data" / "kvasir_seg")])

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 from typing import Any, get_args
+from zipfile import is_zipfile
 
 from monai_vlsm.errors import DataError
 
@@ -104,7 +105,7 @@ def _convert(arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
     )
     if not report.written:
-        print(f"{report.out}: all is there already")
+        print(f"{report.out}: all is there already; the source was not read. To prepare it anew, remove the folder.")
         return
     print(f"\n{report.out}\n{'split':<12}{'entries':>8}{'empty masks':>13}")
     for split, entries in report.entries.items():
@@ -115,6 +116,8 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(f"images     {', '.join(shown)}{more} pixels")
     for reason, count, example in report.skipped:
         print(f"skipped    {count}: {reason} (the first: {example})")
+    if report.torn:
+        print(f"careful    {report.torn} patients or sequences are in more than one split: --split by_sequence")
     leaks = DATASETS[arguments.dataset].leaks
     if leaks and arguments.split == "published" and arguments.prompts != "generated":
         print(f"careful    {leaks}")
@@ -139,7 +142,12 @@ def _sources(arguments: argparse.Namespace, out: Path) -> list[Path]:
     if not arguments.yes and not (sys.stdin.isatty() and input("Fetch it under these terms? [y/N] ").lower() == "y"):
         raise DataError("the terms were not accepted: nothing was fetched. --yes accepts them.")
     folder = out.absolute().parent / "downloads" / data_set.name
-    return [download(url, folder / _file_name(url)) for url in data_set.downloads]
+    archives = [download(url, folder / _file_name(url)) for url in data_set.downloads]
+    for url, archive in zip(data_set.downloads, archives, strict=True):
+        if not is_zipfile(archive):
+            archive.unlink()
+            raise DataError(f"what {url} gave is no zip archive, and was removed: open the address in a browser.")
+    return archives
 
 
 def _file_name(url: str) -> str:

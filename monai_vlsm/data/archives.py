@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -15,6 +18,10 @@ from monai_vlsm.data.building import require_space
 from monai_vlsm.errors import DataError, MissingFileError
 
 _OTHERS = (".rar", ".7z")
+_DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
+    *(EOFError, NotImplementedError, RuntimeError),
+)
 
 
 @contextmanager
@@ -71,7 +78,7 @@ def _unpack(archive: Path, folder: Path, progress: bool) -> None:
                 entries = [entry for entry in file if entry.isfile() or not entry.isdir()]
                 _check([entry.name for entry in entries], archive, [e.name for e in entries if not e.isfile()])
                 _extract(file, entries, sum(entry.size for entry in entries), folder, archive.name, progress)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, NotImplementedError, RuntimeError) as error:
+    except _DAMAGED as error:
         raise DataError(f"the archive {str(archive)!r} is damaged or incomplete ({error}): fetch it again.") from error
 
 

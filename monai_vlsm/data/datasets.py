@@ -357,6 +357,7 @@ _ALL = (
         raw="BUSBRA.zip (Images/, Masks/)",
         downloads=("https://zenodo.org/records/8231412/files/BUSBRA.zip",),
         medclipseg="BUSBRA",
+        leaks="377 of 1064 patients are in more than one split: --split by_sequence",
         evaluate_with="busi",
     ),
     _breast(

@@ -48,7 +48,7 @@ def place(
         seed: of splits that are drawn.
 
     Raises:
-        DataError: if the split needs patients or sequences that the files do not tell.
+        DataError: if none of the published entries was prepared, or there are too few patients for three splits.
     """
     if published:
         placed, left_out = _place_published(done, published)
@@ -60,6 +60,12 @@ def place(
         placed, repeated = _deduplicated(placed)
         left_out += repeated
     return placed, left_out
+
+
+def require_groups(cases: list[Case]) -> None:
+    """Raise a DataError unless every case has a patient or sequence."""
+    if not all(case.group for case in cases):
+        raise DataError("the raw files do not tell patients or sequences apart: choose another --split.")
 
 
 def _place_published(
@@ -134,8 +140,6 @@ def _deduplicated(placed: list[Placed]) -> tuple[list[Placed], list[tuple[str, s
 
 def _by_group(placed: list[Placed], seed: int) -> list[Placed]:
     """Draw a split in which no patient or sequence is torn apart."""
-    if not all(item.case.group for item, _, _ in placed):
-        raise DataError("the raw files do not tell patients or sequences apart: choose another --split.")
     unique = {item.case.key: (item, texts) for item, texts, _ in placed}
     items = [item for item, _ in unique.values()]
     return [

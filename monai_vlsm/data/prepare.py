@@ -22,7 +22,7 @@ from monai_vlsm.data.converters import find_cases
 from monai_vlsm.data.converters.brain import tumor_in
 from monai_vlsm.data.datalist import SPLITS, write_datalist
 from monai_vlsm.data.datasets import DATASETS, DataSet
-from monai_vlsm.data.placing import Placed, Prepared, place
+from monai_vlsm.data.placing import Placed, Prepared, place, require_groups
 from monai_vlsm.data.prompts import LocationRule, prompts_from_mask
 from monai_vlsm.data.raw import Case, Mask, RawFiles, open_picture
 from monai_vlsm.errors import DataError, UserError
@@ -43,6 +43,7 @@ class Report:
         levels: number of different texts by prompt level.
         sizes: (width, height) in pixels and how many images have them, most frequent first.
         skipped: what was left out: (reason, how many, the first of them).
+        torn: number of patients or sequences that are in more than one split.
     """
 
     out: Path
@@ -52,6 +53,7 @@ class Report:
     levels: dict[str, int]
     sizes: list[tuple[tuple[int, int], int]]
     skipped: list[tuple[str, int, str]]
+    torn: int = 0
 
 
 def prepare(
@@ -102,6 +104,9 @@ def prepare(
                 f"there is nothing of {data_set.title} in {', '.join(map(str, sources))}: expected is {data_set.raw}."
             )
         wanted, left_out = _wanted(cases, published, data_set)
+        if split == "by_sequence":
+            require_groups(wanted)
+            subsets = {}  # they are parts of the published training images
         done, skipped = _write_all(wanted, part, data_set, location_rule, progress)
         skipped += left_out
         _require_images(done, data_set, skipped)
@@ -191,13 +196,16 @@ def _write_image(case: Case, path: Path) -> tuple[tuple[int, int], str]:
     picture = open_picture(source)
     if source.suffix.lower() == path.suffix.lower():
         shutil.copyfile(source, path)
+    elif picture.mode[0] in "IF":
+        raise DataError(f"its image has values beyond 8 bits (mode {picture.mode}), which is not expected in this set")
     else:
         picture.convert("RGB" if picture.mode not in ("L", "RGB") else picture.mode).save(path)
     return picture.size, _digest(picture)
 
 
 def _digest(picture: Image.Image) -> str:
-    return hashlib.sha256(f"{picture.size}".encode() + picture.convert("RGB").tobytes()).hexdigest()
+    pixels = picture if picture.mode[0] in "IF" else picture.convert("RGB")
+    return hashlib.sha256(f"{pixels.size} {pixels.mode}".encode() + pixels.tobytes()).hexdigest()
 
 
 def _write_mask(mask: Mask, path: Path) -> None:
@@ -213,6 +221,7 @@ def _generated(case: Case, mask: Mask, data_set: DataSet, location_rule: Locatio
         family=data_set.family,  # type: ignore[arg-type]
         where=data_set.where,
         location_rule=location_rule,
+        tell_empty=False,
     )
 
 
@@ -247,6 +256,10 @@ def _report(out: Path, placed: list[Placed], skipped: list[tuple[str, str]]) -> 
     for _, prompts, _ in placed:
         for level, sentences in prompts.items():
             texts.setdefault(level, set()).update(sentences)
+    splits_of: dict[str, set[str]] = {}
+    for item, _, where in placed:
+        if item.case.group:
+            splits_of.setdefault(item.case.group, set()).add(where)
     reasons = Counter(reason for reason, _ in skipped)
     first = dict(reversed(skipped))
     return Report(
@@ -257,4 +270,5 @@ def _report(out: Path, placed: list[Placed], skipped: list[tuple[str, str]]) -> 
         {level: len(texts[level]) for level in sorted(texts)},
         Counter(sizes.values()).most_common(),
         [(reason, count, first[reason]) for reason, count in reasons.most_common()],
+        sum(len(found) > 1 for found in splits_of.values()),
     )

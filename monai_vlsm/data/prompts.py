@@ -160,6 +160,7 @@ def prompts_from_mask(
     where: str = "in the image",
     location_rule: LocationRule = "width",
     plural: str | None = None,
+    tell_empty: bool = True,
 ) -> dict[str, list[str]]:
     """Write the prompts of one mask, with the levels of the published annotations as far as geometry gives them.
 
@@ -183,6 +184,9 @@ def prompts_from_mask(
         where: end of a sentence, "in ..."; a phrase uses it after the location, as "of ...".
         location_rule: see ``describe_mask``; with "medvlsm" several words are joined by commas only, as published.
         plural: plural of ``class_name`` where the usual rules fail.
+        tell_empty: whether p1 says that a mask is empty, as published prompts do. Without, p1 is the class alone for
+            every mask: whoever asks for "polyp" does not know whether there is one, and a network that saw empty
+            masks with "no polyp" only looks better in an evaluation by p1 than it is.
 
     Raises:
         DataError: if the mask or an option cannot be used.
@@ -192,10 +196,10 @@ def prompts_from_mask(
     found = describe_mask(mask, location_rule)
     write = _phrases if family == "phrase" else _sentences
     name = class_name if found.count <= 1 else plural or _pluralise(class_name)
-    return {
-        "p0": [""],
-        **{level: [text] for level, text in write(found, class_name, name, where, location_rule).items()},
-    }
+    texts = write(found, class_name, name, where, location_rule)
+    if not tell_empty:
+        texts["p1"] = class_name if family == "phrase" else _sentence(class_name, where)
+    return {"p0": [""], **{level: [text] for level, text in texts.items()}}
 
 
 def _phrases(found: MaskDescription, singular: str, name: str, where: str, rule: LocationRule) -> dict[str, str]:

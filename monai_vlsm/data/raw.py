@@ -19,6 +19,8 @@ from PIL import Image, ImageOps
 from monai_vlsm.errors import DataError, MissingFileError
 
 Mask = NDArray[np.bool_]
+_NOISE = 32
+"""Brightest value that JPEG leaves in a mask without an object."""
 RASTER = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 
 
@@ -153,13 +155,20 @@ def read_listed(masks: dict[str, Path], stem: str) -> Mask:
 
 
 def bright_mask(path: Path) -> Mask:
-    """Read a mask as (H, W) bool: where its brightest channel is above half, so that JPEG noise does not count."""
+    """Read a mask as (H, W) bool: where its brightest channel is above half, so that JPEG noise does not count.
+
+    Raises:
+        DataError: if it cannot be read, or is neither a mask of 0 and 1 nor one of 0 and 255.
+    """
     try:
         with Image.open(path) as image:
             values = np.array(image.convert("RGB")).max(axis=-1)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"its mask {path.name!r} cannot be read: {error}") from error
-    return values > (0 if values.max() == 1 else 127)
+    brightest = int(values.max())
+    if _NOISE < brightest <= 127:
+        raise DataError(f"the brightest value of its mask {path.name!r} is {brightest}, expected is 1 or 255")
+    return values > (0 if brightest == 1 else 127)
 
 
 def empty_mask(image: Path) -> Mask:

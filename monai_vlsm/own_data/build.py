@@ -15,6 +15,7 @@ from monai_vlsm.bundle import filled_template, installed_versions
 from monai_vlsm.data.building import is_free, is_there, new_folder
 from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.data.datasets import DataSet
+from monai_vlsm.data.download import file_sha256
 from monai_vlsm.errors import DataError
 from monai_vlsm.own_data.matching import Matches, match_masks, stem_of
 from monai_vlsm.own_data.request import Request
@@ -83,7 +84,7 @@ def _describe(request: Request, matches: Matches) -> str:
     """One line that names the data set and all it was made from; kept in its datalist to know it again."""
     fields = {**asdict(request), "images": None, "masks": None}
     files = [
-        [stem_of(path, folder), path.suffix, path.stat().st_size]
+        [stem_of(path, folder), path.suffix, file_sha256(path)]
         for case in matches.cases
         for path, folder in ((case.image, request.images), (case.mask, request.masks))
     ]

@@ -89,18 +89,9 @@ def _write_case(request: Request, case: Case, folder: Path, written: Written) ->
         for class_name in kept:
             label = f"masks/{name}.png" if request.is_binary else f"masks/{name}_{file_name(class_name)}.png"
             _save(Image.fromarray(shown[class_name].astype(np.uint8) * 255), folder / label)
-            prompts = _prompts(shown[class_name], class_name)
+            prompts = prompts_from_mask(shown[class_name], class_name, tell_empty=False)
             written.entries.append({"image": image, "label": label, "prompts": prompts, "group": case.group})
             written.empty.append(not shown[class_name].any())
-
-
-def _prompts(mask: np.ndarray, class_name: str) -> dict[str, list[str]]:
-    """Return the prompts of a mask, with p1 being the class alone for empty masks, too.
-
-    Who segments a volume asks for "polyp" in every slice. A network that has only seen "no polyp" with empty masks
-    finds one everywhere, and looks better in an evaluation by p1 than it is.
-    """
-    return {**prompts_from_mask(mask, class_name), "p1": [class_name]}
 
 
 def _kept_classes(request: Request, name: str, shown: dict[str, np.ndarray], is_slice: bool) -> list[str]:

@@ -128,6 +128,14 @@ def test_leaks_of_published_splits_are_named(published, name):
     assert bool(again) == ("deduplicated" in DATASETS[name].leaks)
 
 
+def test_the_published_split_of_busbra_has_patients_in_several_splits(published):
+    splits: dict[str, set[str]] = {}
+    for entry in published.medclipseg(DATASETS["busbra"]):
+        splits.setdefault(re.sub(r"\D+", "", entry.key), set()).add(entry.split)
+    torn = sum(len(found) > 1 for found in splits.values())
+    assert DATASETS["busbra"].leaks.startswith(f"{torn} of {len(splits)} patients")
+
+
 def test_annotations_that_differ_from_the_published_ones_are_refused(tmp_path, own_checksums):
     path = tmp_path / "medvlsm" / "busi" / "anns" / "val.json"
     path.parent.mkdir(parents=True)

@@ -84,6 +84,16 @@ def test_a_damaged_entry_is_told(tmp_path):
         pass
 
 
+def test_a_damaged_compressed_entry_is_told(tmp_path):
+    with zipfile.ZipFile(tmp_path / "data.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("images/1.png", random.Random(0).randbytes(5000))
+    content = bytearray((tmp_path / "data.zip").read_bytes())
+    content[60:90] = bytes(30)
+    (tmp_path / "data.zip").write_bytes(content)
+    with pytest.raises(DataError, match=r"data\.zip.*damaged"), opened([tmp_path / "data.zip"], tmp_path, False):
+        pass
+
+
 def test_a_full_disk_is_told_with_the_space_that_is_needed(tmp_path, monkeypatch):
     given = write_zip(tmp_path / "data.zip", *(f"images/{i}.png" for i in range(10)))
     usage = namedtuple("usage", "free")

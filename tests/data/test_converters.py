@@ -65,13 +65,14 @@ def test_images_are_upright_and_lie_under_their_masks(converted):
         assert not mask.any() or grey[mask].mean() > grey[~mask].mean() + 25, entry["image"]
 
 
-def test_empty_masks_are_counted_and_have_prompts_that_say_so(converted):
+def test_empty_masks_are_counted_and_told_from_p2_on(converted):
     _, truth, report, out = converted
     assert sum(report.empty.values()) == sum(not mask.any() for mask in truth.values())
     for entries in load_splits(out).values():
         for entry in entries:
             empty = not np.array(Image.open(entry["label"])).any()
-            assert entry["prompts"]["p1"][0].lower().startswith("no ") == empty
+            assert entry["prompts"]["p3"][0].lower().startswith("no ") == empty
+            assert not entry["prompts"]["p1"][0].lower().startswith("no ")
 
 
 def test_p1_is_the_class_alone(converted):

@@ -15,6 +15,7 @@ from raw_layouts import LAYOUTS, camus_nifti
 
 from monai_vlsm.data import annotations as annotations_module
 from monai_vlsm.data import prepare as module
+from monai_vlsm.data.annotations import Annotations
 from monai_vlsm.data.datalist import load_datalist, load_splits
 from monai_vlsm.data.prepare import prepare
 from monai_vlsm.errors import DataError, MissingFileError
@@ -131,6 +132,21 @@ def test_by_sequence_is_refused_where_nothing_tells_sequences_apart(raw, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+def test_by_sequence_keeps_no_published_subset(raw, published, tmp_path, monkeypatch):
+    annotations = published("clinicdb_polyp", {"train": ["1", "30", "60", "70", "90"]})
+    monkeypatch.setattr(Annotations, "subsets", lambda self, data_set: {"0.5": ["1"]})
+    for split in ("published", "by_sequence"):
+        out = tmp_path / split
+        prepare("clinicdb", [raw("clinicdb")], out, split=split, annotations=annotations, progress=False)
+        assert ("subsets" in json.loads((out / "datalist.json").read_text())) == (split == "published")
+
+
+def test_patients_in_two_splits_are_counted(raw, published, tmp_path):
+    annotations = published("clinicdb_polyp", {"train": ["1", "30"], "test": ["2", "60"]})
+    report = prepare("clinicdb", [raw("clinicdb")], tmp_path / "out", annotations=annotations, progress=False)
+    assert report.torn == 1
+
+
 def test_location_rule_medvlsm_is_passed_on(raw, tmp_path):
     for rule in ("width", "medvlsm"):
         prepare("udiat", [raw("udiat")], tmp_path / rule, "generated", location_rule=rule, progress=False)
@@ -171,10 +187,39 @@ def test_images_that_cannot_be_used_are_told_and_left_out(raw, tmp_path):
     assert sum(report.entries.values()) == len(list((tmp_path / "out" / "images").iterdir())) == 4
 
 
+def test_files_with_another_range_of_values_are_told_and_left_out(raw, tmp_path):
+    folder = raw("udiat")
+    Image.new("L", (64, 48), 100).save(folder / "GT" / "000000.png")
+    (folder / "original" / "000001.png").unlink()
+    Image.fromarray(np.full((48, 64), 3000, np.uint16)).save(folder / "original" / "000001.tif")
+    report = prepare("udiat", [folder], tmp_path / "out", "generated", progress=False)
+    found = {key: reason for reason, _, key in report.skipped}
+    assert set(found) == {"000000", "000001"}
+    assert "brightest value of its mask '000000.png' is 100" in found["000000"]
+    assert "beyond 8 bits" in found["000001"]
+
+
 def test_a_source_of_another_data_set_is_refused_and_leaves_nothing(raw, tmp_path):
     with pytest.raises(DataError, match=r"nothing of BKAI.*bkai-igh-neopolyp\.zip"):
         prepare("bkai", [raw("udiat")], tmp_path / "out", "generated", progress=False)
     assert {path.name for path in tmp_path.iterdir()} == {"raw"}
+
+
+def test_two_images_of_one_name_are_refused(tmp_path):
+    rng = np.random.default_rng(0)
+    LAYOUTS["busuc"](tmp_path / "raw", rng)
+    for folder in ("img", "label"):
+        source = tmp_path / "raw" / "Train_Folder" / folder / "0001.png"
+        Image.fromarray(np.array(Image.open(source))).save(tmp_path / "raw" / "Test_Folder" / folder / "0001.png")
+    with pytest.raises(DataError, match=r"two different files of the source would become '0001\.png'"):
+        prepare("busuc", [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
+
+
+def test_a_folder_called_testing_above_camus_means_nothing(tmp_path):
+    LAYOUTS["camus"](tmp_path / "testing" / "raw", np.random.default_rng(0))
+    report = prepare("camus", [tmp_path / "testing" / "raw"], tmp_path / "out", "generated", progress=False)
+    assert report.entries["test"] == 12
+    assert report.entries["training"] > 0
 
 
 def test_a_missing_source_is_named(tmp_path):

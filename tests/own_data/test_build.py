@@ -191,6 +191,16 @@ def test_another_data_set_in_the_same_place_is_refused(ask, polyps, change):
     assert everything(polyps) == before
 
 
+def test_masks_that_were_corrected_are_not_taken_for_the_old_ones(ask, volumes):
+    make(ask(volumes, classes=CLASSES), volumes)
+    mask = sorted((volumes / "masks").iterdir())[0]
+    content = bytearray(mask.read_bytes())
+    content[len(content) // 2] ^= 1
+    mask.write_bytes(content)
+    with pytest.raises(DataError, match="Nothing was changed"):
+        make(ask(volumes, classes=CLASSES), volumes)
+
+
 def test_a_name_that_is_taken_by_other_files_is_refused(ask, polyps):
     save_png(polyps / "data" / "mine" / "holiday.png", grey(0))
     with pytest.raises(DataError, match="it holds other files"):

@@ -32,7 +32,7 @@ def camus(files: RawFiles) -> list[Case]:
         patient, view, cycle = found["patient"], found["view"].upper(), found["cycle"].upper()
         stem = f"{patient}_{view}_{cycle}"
         suffix = path.name[len(stem) :]
-        part = "test" if "testing" in (folder.lower() for folder in path.parts) else "train"
+        part = "test" if path.parent.parent.name.lower() == "testing" else "train"
         part = part if suffix == ".mhd" else "nifti"
         label = path.with_name(f"{stem}_gt{suffix}")
         facts = _read_facts(path.with_name(f"Info_{view}.cfg"))
