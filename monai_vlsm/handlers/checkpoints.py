@@ -132,6 +132,9 @@ class TrainingState:
         except Exception as error:  # a damaged file can raise anything: RuntimeError, KeyError, EOFError, OSError ...
             raise DataError(f"training cannot go on from {str(self.path)!r}: {error}") from error
         _logger.info(f"Resumed from {str(self.path)!r}, {engine.state.epoch} epochs are done.")
+        if saved["stopped"]:
+            _logger.info("Training had stopped early: there is nothing to do.")
+            engine.terminate()
 
     def _seed_transforms(self, engine: Engine) -> None:
         set_rnd(self.dataset, int(torch.randint(2**31, ()).item()))
@@ -143,6 +146,7 @@ class TrainingState:
             "objects": {name: _unwrapped(item).state_dict() for name, item in self.objects.items()},
             "engines": {name: _engine_state(item) for name, item in self.engines.items()},
             "random": _random_states(),
+            "stopped": engine.should_terminate,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(self.path.name + ".partial")

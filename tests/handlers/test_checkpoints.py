@@ -131,15 +131,19 @@ class Training:
         resume: whether to go on from the state in the folder.
         break_in: epoch in which the power fails, after its first iteration.
         width: of the network.
+        stop_after: epochs after which it stops early.
     """
 
-    def __init__(self, folder, resume=False, break_in=None, width=8, max_epochs=5):
+    def __init__(self, folder, resume=False, break_in=None, width=8, max_epochs=5, stop_after=None):
         set_determinism(seed=9)
         data = [{"image": torch.full((3,), float(index)), "label": torch.tensor([index / 2])} for index in range(6)]
         self.network = nn.Sequential(nn.Linear(3, width), nn.Dropout(0.5), nn.Linear(width, 1))
         self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.1)
         self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, factor=0.5, patience=0)
-        self.early_stop = ResumableEarlyStop(patience=20, score_function=lambda engine: -scores_of(engine))
+        self.early_stop = ResumableEarlyStop(
+            patience=stop_after - 1 if stop_after else 20,
+            score_function=lambda engine: 0.0 if stop_after else -scores_of(engine),
+        )
         self.best_model = AtomicCheckpointSaver(
             str(folder), {"model": self.network}, key_metric_name="val_loss", key_metric_negative_sign=True
         )
@@ -275,6 +279,13 @@ def test_a_finished_training_is_resumed_without_another_epoch(tmp_path, whole):
     again = Training(tmp_path / "whole", resume=True).run()
     assert again.scores == []
     assert torch.equal(again.network[0].weight, whole.network[0].weight)
+
+
+def test_a_training_that_stopped_early_is_resumed_without_another_epoch(tmp_path):
+    stopped = Training(tmp_path, stop_after=3).run()
+    again = Training(tmp_path, resume=True, stop_after=3).run()
+    assert (len(stopped.scores), again.scores) == (3, [])
+    assert torch.equal(again.network[0].weight, stopped.network[0].weight)
 
 
 def test_a_finished_training_can_be_prolonged(tmp_path, whole):
