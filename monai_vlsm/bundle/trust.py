@@ -18,6 +18,7 @@ OWN_BACKBONE = "$os.path.join(@bundle_root, 'models', 'backbone')"
 _CODE = ("$", "%", "@")
 """How a string begins that MONAI evaluates, takes from another file, or replaces by what another key makes."""
 _ABSENT = object()
+_LOGGING = TEMPLATE / "configs" / "logging.conf"
 
 
 def read_known(path: str | Path) -> dict[str, Any]:
@@ -43,14 +44,18 @@ def read_known(path: str | Path) -> dict[str, Any]:
 def require_known(folder: str | Path) -> None:
     """Make sure that ``monai.bundle run`` of a bundle's inference runs no code but that of the template.
 
-    MONAI evaluates imports in metadata.json too, and lets Python look for modules in the bundle's folder.
+    MONAI evaluates imports in metadata.json too, opens the files that logging.conf names, and lets Python look for
+    modules in the bundle's folder.
 
     Raises:
-        DataError: as :func:`read_known`; or if there is code in metadata.json, or a Python module in the folder.
+        DataError: as :func:`read_known`; or if there is code in metadata.json, a logging.conf other than the
+            template's, or a Python module in the folder.
     """
     folder = Path(folder)
     read_known(folder / "configs" / "inference.json")
-    metadata = folder / "configs" / "metadata.json"
+    logging, metadata = (folder / "configs" / name for name in ("logging.conf", "metadata.json"))
+    if logging.is_file() and logging.read_bytes().splitlines() != _LOGGING.read_bytes().splitlines():
+        raise DataError(_refusal(logging, "its text is another"))
     for key, value in _leaves(_read(metadata), "") if metadata.is_file() else ():
         if _is_code(key, value):
             raise DataError(_refusal(metadata, f"{key!r} is {value!r}"))
