@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib.machinery import all_suffixes
 from itertools import zip_longest
@@ -61,6 +62,12 @@ def require_known(folder: str | Path) -> None:
             raise DataError(_refusal(metadata, f"{key!r} is {value!r}"))
     for module in sorted(path for path in folder.rglob("*") if path.name.endswith(tuple(all_suffixes()))):
         raise DataError(_refusal(folder, f"{module.relative_to(folder)} is a Python module"))
+
+
+def literal(value: str | list[str]) -> str:
+    """Return an expression that MONAI evaluates to ``value`` itself, whatever ``value`` begins with or holds."""
+    # MONAI also replaces @NAME, @#, %# and :: inside of strings.
+    return "$" + re.sub("[@%#:]", lambda sign: f"\\x{ord(sign[0]):02x}", repr(value))
 
 
 def _unknown(config: Any, template: Any, key: str) -> Iterator[str]:
