@@ -36,7 +36,9 @@ def read_known(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     config = _read(path)
-    template = {**_read(TEMPLATE / "configs" / path.name), "backbone": OWN_BACKBONE}
+    template = _read(TEMPLATE / "configs" / path.name)
+    if "backbone" in template:
+        template["backbone"] = OWN_BACKBONE
     for found in _unknown(config, template, ""):
         raise DataError(_refusal(path, found))
     return config
