@@ -12,7 +12,7 @@ import torch
 from monai.bundle import ConfigParser
 from torch import nn
 
-from monai_vlsm.bundle import read_known
+from monai_vlsm.bundle import literal, read_known
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers.prompt_inferer import to_stored
 from monai_vlsm.networks import load_checkpoint
@@ -135,9 +135,9 @@ def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = F
     """Return a parser of ``inference.json`` in a bundle folder; for arguments and errors see Predictor.from_bundle."""
     config = bundle_config(path, "inference")
     parser = ConfigParser(ConfigParser.load_config_file(config) if trust else read_known(config))
-    parser["bundle_root"] = str(path)
+    parser["bundle_root"] = literal(str(path))
     if backbone is not None:
-        parser["backbone"] = backbone
+        parser["backbone"] = literal(backbone)
     return parser
 
 

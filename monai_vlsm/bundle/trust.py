@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib.machinery import all_suffixes
 from itertools import zip_longest
@@ -18,6 +19,7 @@ OWN_BACKBONE = "$os.path.join(@bundle_root, 'models', 'backbone')"
 _CODE = ("$", "%", "@")
 """How a string begins that MONAI evaluates, takes from another file, or replaces by what another key makes."""
 _ABSENT = object()
+_LOGGING = TEMPLATE / "configs" / "logging.conf"
 
 
 def read_known(path: str | Path) -> dict[str, Any]:
@@ -34,7 +36,9 @@ def read_known(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     config = _read(path)
-    template = {**_read(TEMPLATE / "configs" / path.name), "backbone": OWN_BACKBONE}
+    template = _read(TEMPLATE / "configs" / path.name)
+    if "backbone" in template:
+        template["backbone"] = OWN_BACKBONE
     for found in _unknown(config, template, ""):
         raise DataError(_refusal(path, found))
     return config
@@ -43,19 +47,29 @@ def read_known(path: str | Path) -> dict[str, Any]:
 def require_known(folder: str | Path) -> None:
     """Make sure that ``monai.bundle run`` of a bundle's inference runs no code but that of the template.
 
-    MONAI evaluates imports in metadata.json too, and lets Python look for modules in the bundle's folder.
+    MONAI evaluates imports in metadata.json too, opens the files that logging.conf names, and lets Python look for
+    modules in the bundle's folder.
 
     Raises:
-        DataError: as :func:`read_known`; or if there is code in metadata.json, or a Python module in the folder.
+        DataError: as :func:`read_known`; or if there is code in metadata.json, a logging.conf other than the
+            template's, or a Python module in the folder.
     """
     folder = Path(folder)
     read_known(folder / "configs" / "inference.json")
-    metadata = folder / "configs" / "metadata.json"
+    logging, metadata = (folder / "configs" / name for name in ("logging.conf", "metadata.json"))
+    if logging.is_file() and logging.read_bytes().splitlines() != _LOGGING.read_bytes().splitlines():
+        raise DataError(_refusal(logging, "its text is another"))
     for key, value in _leaves(_read(metadata), "") if metadata.is_file() else ():
         if _is_code(key, value):
             raise DataError(_refusal(metadata, f"{key!r} is {value!r}"))
     for module in sorted(path for path in folder.rglob("*") if path.name.endswith(tuple(all_suffixes()))):
         raise DataError(_refusal(folder, f"{module.relative_to(folder)} is a Python module"))
+
+
+def literal(value: str | list[str]) -> str:
+    """Return an expression that MONAI evaluates to ``value`` itself, whatever ``value`` begins with or holds."""
+    # MONAI also replaces @NAME, @#, %# and :: inside of strings.
+    return "$" + re.sub("[@%#:]", lambda sign: f"\\x{ord(sign[0]):02x}", repr(value))
 
 
 def _unknown(config: Any, template: Any, key: str) -> Iterator[str]:

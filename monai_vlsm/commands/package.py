@@ -7,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from monai_vlsm.bundle import find_bundle
 from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, set_value, write_zip
 from monai_vlsm.bundle.trust import OWN_BACKBONE
 from monai_vlsm.errors import DataError
@@ -30,7 +31,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    folder = _find(arguments.bundle)
+    folder = find_bundle(arguments.bundle)
     name = folder.resolve().name
     files, backbone = collect(folder), _fitting_backbone(folder, arguments)
     keeps_its_own = not arguments.backbone and get_value(files, "backbone") == OWN_BACKBONE
@@ -45,10 +46,6 @@ def _run(arguments: argparse.Namespace) -> None:
     write_zip(files, name, out)
     print(f"{out.absolute()}: {len(files)} files, {out.stat().st_size / 1e6:.1f} MB")
     _tell_about_large_files(files, uploads, out, arguments.url_prefix)
-
-
-def _find(bundle: str) -> Path:
-    return Path(bundle) if (Path(bundle) / "configs").is_dir() else Path("bundles") / bundle
 
 
 def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:

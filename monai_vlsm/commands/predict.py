@@ -26,18 +26,19 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from monai.bundle import run
 
-    from monai_vlsm.bundle import require_known
+    from monai_vlsm.bundle import literal, require_known
     from monai_vlsm.predictor import bundle_config
 
     config = bundle_config(arguments.bundle, "inference")
     if not arguments.trust:
         require_known(arguments.bundle)
-    given = {"prompt": arguments.prompt, "backbone": arguments.backbone}
-    run(
-        config_file=str(config),
-        bundle_root=str(arguments.bundle),
-        images=arguments.images,
-        output_dir=arguments.out,
-        **{key: value for key, value in given.items() if value is not None},
-    )
+    given = {
+        "bundle_root": str(arguments.bundle),
+        "images": arguments.images,
+        "output_dir": arguments.out,
+        "prompt": arguments.prompt,
+        "backbone": arguments.backbone,
+    }
+    # MONAI evaluates overrides, and file names and prompts may begin as its expressions do.
+    run(config_file=str(config), **{key: literal(value) for key, value in given.items() if value is not None})
     print(f"written to {Path(arguments.out).absolute()}")

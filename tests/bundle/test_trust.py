@@ -7,6 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from logging.config import fileConfig
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,26 @@ def test_imports_in_metadata_are_refused(bundle, module, ran):
     parser.read_meta(bundle / "configs" / "metadata.json")
     parser.get_parsed_content("prompt")
     assert ran.exists(), "the test shows nothing: MONAI does not run the import"
+
+
+def test_a_logging_configuration_that_writes_a_file_is_refused(bundle, ran):
+    path = bundle / "configs" / "logging.conf"
+    text = path.read_text().replace("class=StreamHandler", "class=FileHandler")
+    path.write_text(text.replace("args=(sys.stdout,)", f"args=({str(ran)!r},)"))
+    with pytest.raises(DataError, match=r"logging\.conf.*its text is another"):
+        require_known(bundle)
+    assert not ran.exists()
+    fileConfig(path, disable_existing_loggers=False)
+    assert ran.exists(), "the test shows nothing: the handler opens no file"
+    fileConfig(FOLDER / "phantom" / "configs" / "logging.conf", disable_existing_loggers=False)
+
+
+def test_line_ends_and_absence_of_the_logging_configuration_do_not_matter(bundle):
+    path = bundle / "configs" / "logging.conf"
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    require_known(bundle)
+    path.unlink()
+    require_known(bundle)
 
 
 @pytest.mark.parametrize("name", ["nibabel.py", "itk/__init__.py", "models/PIL.pyc", "torch.abi3.so"])

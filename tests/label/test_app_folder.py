@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.label.app_folder import add_bundle, server_command
+from monai_vlsm.networks import load_backbone
 
 
 def model_of(folder):
@@ -73,6 +75,96 @@ def test_a_model_of_another_network_is_refused_before_the_server_starts(bundle, 
     torch.save({"model": {"conv.weight": torch.zeros(1)}}, tmp_path / "model" / "busi" / "models" / "model.pt")
     with pytest.raises(DataError, match=r"conv\.weight"):
         add_bundle(tmp_path, str(bundle), backbone="tiny")
+
+
+@pytest.mark.parametrize("name", ["inference", "train", "multi_gpu_train"])
+def test_code_in_a_bundle_is_refused_unless_it_is_trusted(bundle, tmp_path, name):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    config = source / "configs" / f"{name}.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "more": "$print()"}))
+    with pytest.raises(DataError, match=rf"{name}\.json.*--trust"):
+        add_bundle(tmp_path, str(source), backbone="tiny")
+    assert not list((tmp_path / "model").iterdir())
+    assert add_bundle(tmp_path, str(source), backbone="tiny", trust=True)[0] == "busi"
+
+
+@pytest.mark.parametrize("name", ["train", "multi_gpu_train"])
+def test_a_configuration_that_is_not_there_cannot_hide_code_in_another_format(bundle, tmp_path, name):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    (source / "configs" / f"{name}.json").unlink()
+    with pytest.raises(MissingFileError, match=rf"{name}\.json"):
+        add_bundle(tmp_path, str(source), backbone="tiny")
+
+
+@pytest.mark.parametrize("options", [["--backbone", "tiny"], ["--backbone", "tiny", "--self-contained"]])
+def test_a_packed_bundle_is_taken(bundle, tmp_path, options):
+    main(["package", str(bundle), "--out", str(tmp_path / "busi.zip"), *options])
+    shutil.unpack_archive(tmp_path / "busi.zip", tmp_path)
+    assert add_bundle(tmp_path / "app", str(tmp_path / "busi"))[0] == "busi"
+
+
+def test_a_failure_leaves_nothing_that_blocks_the_next_attempt(bundle, tmp_path):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    torch.save({"model": {"conv.weight": torch.zeros(1)}}, source / "models" / "model.pt")
+    with pytest.raises(DataError, match=r"conv\.weight"):
+        add_bundle(tmp_path, str(source), backbone="tiny")
+    shutil.copy(bundle / "models" / "model.pt", source / "models")
+    assert "copied to" in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["busi"]
+
+
+def test_a_backbone_that_does_not_fit_is_not_written_into_a_copy(bundle, tmp_path):
+    add_bundle(tmp_path, str(bundle), backbone="tiny")
+    with pytest.raises(RuntimeError):
+        add_bundle(tmp_path, str(bundle), backbone=str(tmp_path / "nowhere"))
+    assert "stays as it is" in add_bundle(tmp_path, str(bundle))[1]
+
+
+def test_a_model_trained_since_takes_the_place_of_an_untrained_one(bundle, tmp_path):
+    source = shutil.copytree(bundle, tmp_path / "busi", ignore=shutil.ignore_patterns("models"))
+    add_bundle(tmp_path, str(source), backbone="tiny", untrained=True)
+    assert "UNTRAINED" in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    shutil.copytree(bundle / "models", source / "models")
+    assert "UNTRAINED" not in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    copied = model_of(tmp_path / "model" / "busi")
+    assert all(torch.equal(tensor, copied[name]) for name, tensor in model_of(bundle).items())
+
+
+def test_a_model_that_began_untrained_and_has_learned_is_kept(bundle, tmp_path):
+    source = shutil.copytree(bundle, tmp_path / "busi", ignore=shutil.ignore_patterns("models"))
+    add_bundle(tmp_path, str(source), backbone="tiny", untrained=True)
+    path = tmp_path / "model" / "busi" / "models" / "model.pt"
+    torch.save({"model": {name: tensor * 1 for name, tensor in model_of(bundle).items()}, "epoch": 1}, path)
+    learned = path.read_bytes()
+    shutil.copytree(bundle / "models", source / "models")
+    assert "UNTRAINED" not in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    assert path.read_bytes() == learned
+
+
+def test_the_folder_of_a_backbone_is_written_as_an_absolute_path(bundle, tmp_path, monkeypatch):
+    load_backbone("tiny").save(tmp_path / "clipseg")
+    monkeypatch.chdir(tmp_path)
+    add_bundle(tmp_path, str(bundle), backbone="clipseg")
+    config = json.loads((tmp_path / "model" / "busi" / "configs" / "inference.json").read_text())
+    assert config["backbone"] == str(tmp_path / "clipseg")
+
+
+def test_a_folder_that_is_no_bundle_does_not_hide_the_bundle_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "busi").mkdir()
+    assert add_bundle(tmp_path, "busi", backbone="tiny", untrained=True)[0] == "busi"
+
+
+def test_two_bundles_of_one_name_are_refused(bundle, tmp_path):
+    other = shutil.copytree(bundle, tmp_path / "busi")
+    with pytest.raises(DataError, match="same name, 'busi'"):
+        main(["label-app", str(bundle), str(other), "--studies", str(tmp_path), "--app", str(tmp_path / "app")])
+
+
+def test_studies_that_are_not_there_are_not_created(tmp_path):
+    with pytest.raises(MissingFileError, match="--studies"):
+        main(["label-app", "busi", "--studies", str(tmp_path / "imgaes"), "--app", str(tmp_path / "app")])
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_server_needs_no_network_and_listens_to_this_machine_only(tmp_path):
