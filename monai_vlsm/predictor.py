@@ -26,7 +26,7 @@ class Prediction:
     """What a prompt found in an image: (H, W) for arrays and raster files, the axes of the file for volumes.
 
     Args:
-        mask: bool; True where the probability is above the threshold.
+        mask: bool; True where the probability reaches the threshold.
         probability: float32 in [0, 1].
         prompt: the text.
     """
@@ -45,12 +45,23 @@ class Predictor:
         network: one of :mod:`monai_vlsm.networks`, trained.
         device: where it runs; None is a GPU if there is one, else the CPU.
         batch_size: slices of a volume that are encoded together.
+        image_size: height and width in pixels that the network sees; None is the size its backbone was made for.
+        threshold: probability from which a pixel belongs to the mask.
     """
 
-    def __init__(self, network: nn.Module, device: str | torch.device | None = None, batch_size: int = 8) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        device: str | torch.device | None = None,
+        batch_size: int = 8,
+        image_size: int | None = None,
+        threshold: float = 0.5,
+    ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network: Any = network.to(self.device).eval()
         self.batch_size = batch_size
+        self.image_size: int = image_size or self.network.image_size
+        self.threshold = threshold
         self._features: list[ImageFeatures] = []
         self._view = UprightView()
         self._image: torch.Tensor | None = None
@@ -63,7 +74,9 @@ class Predictor:
         device: str | torch.device | None = None,
         trust: bool = False,
     ) -> Predictor:
-        """Load network and checkpoint of a bundle folder. No code of the bundle is run unless you trust it.
+        """Load network, checkpoint, image size and threshold of a bundle folder.
+
+        No code of the bundle is run unless you trust it.
 
         Args:
             path: of the folder, for example ``bundles/busi``.
@@ -75,8 +88,12 @@ class Predictor:
             MissingFileError: if the folder is no bundle, or has no ``models/model.pt``.
             DataError: if the checkpoint does not fit, or ``inference.json`` has code of its own.
         """
-        network = bundle_parser(path, backbone, trust).get_parsed_content("network_def")
-        return cls(load_checkpoint(network, Path(path) / "models" / "model.pt"), device)
+        parser = bundle_parser(path, backbone, trust)
+        network, image_size, threshold = (
+            parser.get_parsed_content(key) for key in ("network_def", "image_size", "threshold")
+        )
+        network = load_checkpoint(network, Path(path) / "models" / "model.pt")
+        return cls(network, device, image_size=image_size, threshold=threshold)
 
     def clone(self) -> Predictor:
         """Return a predictor without image on the same network, for another thread."""
@@ -104,18 +121,18 @@ class Predictor:
             loaded = LoadPictured("image")({"image": str(image)})["image"]
             view = UprightView.of(loaded)
         pictures = upright_slices(loaded, view).to(self.device)
-        parts = (network_input(part, self.network.image_size) for part in pictures.split(self.batch_size))
+        parts = (network_input(part, self.image_size) for part in pictures.split(self.batch_size))
         self._features = [self.network.encode_image(part) for part in parts]
         self._image, self._view = loaded, view
         return self
 
     @torch.inference_mode()
-    def predict(self, prompt: str, threshold: float = 0.5) -> Prediction:
+    def predict(self, prompt: str, threshold: float | None = None) -> Prediction:
         """Segment what ``prompt`` names in the image that was set.
 
         Args:
             prompt: free text.
-            threshold: probability above which a pixel belongs to the mask.
+            threshold: in place of the predictor's own.
 
         Raises:
             DataError: if no image was set, or the prompt is not a string.
@@ -128,7 +145,8 @@ class Predictor:
         stored = to_stored(logits, self._view, self._image)[0].sigmoid().cpu().numpy()
         from_raster_file = self._image.ndim == 3 and self._view.swap
         probability = stored.T if from_raster_file else stored
-        return Prediction(probability > threshold, probability, prompt)
+        limit = self.threshold if threshold is None else threshold
+        return Prediction(probability >= limit, probability, prompt)
 
 
 def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = False) -> ConfigParser:

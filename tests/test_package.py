@@ -24,6 +24,7 @@ from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import pack, require_known
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks import CLIPSegDenseAdapter, load_backbone
+from monai_vlsm.networks.backbone import TINY_FOLDER
 from monai_vlsm.predictor import Predictor
 
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
@@ -228,6 +229,14 @@ def test_folders_of_a_person_are_refused_by_name(copy, pack_it, path):
     train.write_text(train.read_text().replace('"data/busi"', f'"{path}"'))
     with pytest.raises(DataError, match=r"configs/train\.json names"):
         pack_it(bundle=copy)
+
+
+def test_a_backbone_in_a_folder_of_a_person_is_refused_before_anything_is_written(copy, pack_it, tmp_path, monkeypatch):
+    monkeypatch.setattr(pack, "_PERSONAL", re.compile(re.escape(str(tmp_path)) + r"[^\"'\s]*"))
+    folder = tmp_path / "clipseg"
+    shutil.copytree(TINY_FOLDER, folder)
+    with pytest.raises(DataError, match=r"names .*clipseg', a folder of a person.* --self-contained"):
+        pack_it("--backbone", str(folder), bundle=copy)
 
 
 def test_a_web_address_is_no_folder_of_a_person(copy, pack_it):

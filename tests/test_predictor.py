@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -114,6 +115,19 @@ def test_a_bundle_is_loaded_with_its_checkpoint(network, tmp_path):
     loaded = Predictor.from_bundle(bundle, device="cpu").set_image(PICTURE).predict("cyst")
     expected = Predictor(trained, device="cpu").set_image(PICTURE).predict("cyst")
     np.testing.assert_array_equal(loaded.probability, expected.probability)
+
+
+def test_threshold_and_image_size_of_a_bundle_are_kept(tmp_path):
+    bundle = Path(shutil.copytree(ROOT / "bundles" / "phantom", tmp_path / "phantom"))
+    (bundle / "models").mkdir(exist_ok=True)
+    torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, bundle / "models" / "model.pt")
+    config = bundle / "configs" / "inference.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "threshold": 0.05, "image_size": 64}))
+    loaded = Predictor.from_bundle(bundle, device="cpu").set_image(PICTURE)
+    found = loaded.predict("cyst")
+    assert (loaded.threshold, loaded.image_size) == (0.05, 64)
+    np.testing.assert_array_equal(found.mask, found.probability >= 0.05)
+    np.testing.assert_array_equal(loaded.predict("cyst", threshold=0.9).mask, found.probability >= 0.9)
 
 
 def test_a_folder_that_is_no_bundle_is_named(tmp_path):

@@ -27,20 +27,27 @@ def collect(folder: Path) -> dict[str, bytes]:
 
     Raises:
         MissingFileError: if one is not there that MONAI or the model zoo need.
-        DataError: if a configuration names a folder of a person, or ``metadata.json`` does not know its own version.
+        DataError: if ``metadata.json`` does not know its own version.
     """
     for name in _REQUIRED:
         if not (folder / name).is_file():
             raise MissingFileError(f"there is no {str((folder / name).absolute())!r}, {_how_to_make(name, folder)}.")
     paths = [path for pattern in _TAKEN for path in folder.glob(pattern) if path.is_file()]
     files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.name[0] != "."}
-    for name, content in files.items():
-        if not name.startswith("models/") and (found := _PERSONAL.search(content.decode(errors="replace"))):
-            raise DataError(f"{name} names {found[0]!r}, a folder of a person: replace it before you share the bundle.")
     metadata = json.loads(files["configs/metadata.json"])
     if metadata.get("version") not in metadata.get("changelog", {}):
         raise DataError(f"metadata.json has the version {metadata.get('version')!r}, but not in its changelog: add it.")
     return files
+
+
+def require_impersonal(files: Mapping[str, bytes]) -> None:
+    """Raise a DataError if a setting or a text names a folder of a person."""
+    for name, content in files.items():
+        if not name.startswith("models/") and (found := _PERSONAL.search(content.decode(errors="replace"))):
+            raise DataError(
+                f"{name} names {found[0]!r}, a folder of a person: replace it before you share the bundle, or put the "
+                "backbone inside with --self-contained."
+            )
 
 
 def get_value(files: Mapping[str, bytes], key: str) -> Any:

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from monai_vlsm.bundle import find_bundle
-from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, set_value, write_zip
+from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, require_impersonal, set_value, write_zip
 from monai_vlsm.bundle.trust import OWN_BACKBONE
 from monai_vlsm.errors import DataError
 
@@ -43,6 +43,7 @@ def _run(arguments: argparse.Namespace) -> None:
     uploads: dict[str, bytes] = {}
     if arguments.url_prefix:
         files, uploads = move_large_files(files, name, arguments.url_prefix)
+    require_impersonal(files)
     write_zip(files, name, out)
     print(f"{out.absolute()}: {len(files)} files, {out.stat().st_size / 1e6:.1f} MB")
     _tell_about_large_files(files, uploads, out, arguments.url_prefix)

@@ -46,6 +46,7 @@ class App(monaibundle.MyApp, MONAILabelApp):
         """Train a model on the images that have a label."""
         with _reasons():
             self._check_names(request, self._trainers)
+            _check_options(request)
             if not self.datastore().datalist():
                 raise HTTPException(400, "there is nothing to train on: submit a label first.")
             return super().train(request)
@@ -63,6 +64,15 @@ class App(monaibundle.MyApp, MONAILabelApp):
 def _check_prompt(prompt: Any) -> None:
     if isinstance(prompt, str) and len(prompt) > LONGEST_PROMPT:
         raise HTTPException(400, f"a prompt may have {LONGEST_PROMPT} characters, this one has {len(prompt)}.")
+
+
+def _check_options(options: Any, name: str = "request") -> None:
+    """Refuse text that MONAI would evaluate: it goes into the configuration of the training."""
+    pairs = options.items() if isinstance(options, dict) else enumerate(options) if isinstance(options, list) else ()
+    for key, value in pairs:
+        _check_options(value, f"{name}#{key}")
+    if isinstance(options, str) and options.startswith(("$", "%", "@")):
+        raise HTTPException(400, f"{name} is {options!r}: an option may not begin with {options[0]!r}.")
 
 
 @contextmanager

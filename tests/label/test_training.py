@@ -119,6 +119,12 @@ def test_training_a_model_that_is_not_there_gets_a_reason(labelled):
     assert (answer.status, "there is no model 'wrong'" in answer.reason) == (404, True), answer.body
 
 
+@pytest.mark.parametrize("options", [{"max_epochs": "$exit()"}, {"tracking": "%evil.json"}, {"other": [{"a": "@run"}]}])
+def test_options_that_would_be_evaluated_get_a_reason(labelled, trained, options):
+    answer = labelled.train("busi", run_sync=True, **options)
+    assert (answer.status, "may not begin with" in answer.reason) == (400, True), answer.body
+
+
 def test_a_mask_of_another_size_gets_a_reason_and_the_server_lives_on(labelled, trained, tmp_path):
     assert labelled.save_label("rgba", write_mask(tmp_path / "small.nii.gz", half()[:10])).status == 200
     answer = labelled.train("busi", run_sync=True, max_epochs=1)
