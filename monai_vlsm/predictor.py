@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -60,7 +60,7 @@ class Predictor:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network: Any = network.to(self.device).eval()
         self.batch_size = batch_size
-        self.image_size: int = image_size or self.network.image_size
+        self.image_size: int = image_size or cast(Any, network).image_size
         self.threshold = threshold
         self._features: list[ImageFeatures] = []
         self._view = UprightView()
