@@ -152,7 +152,7 @@ class LabelServer(LabelClient):
     def memory(self) -> float:
         """Return the resident memory of the server in MB."""
         listed = subprocess.run(
-            ["ps", "-o", "rss=,args=", "-g", str(self._process.pid)], capture_output=True, text=True, check=True
+            ["ps", "-ww", "-o", "rss=,args=", "-g", str(self._process.pid)], capture_output=True, text=True, check=True
         ).stdout.splitlines()
         return next(int(line.split()[0]) / 1024 for line in listed if "start_server" in line)
 
