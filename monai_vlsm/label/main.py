@@ -67,7 +67,9 @@ def _check_prompt(prompt: Any) -> None:
 
 
 def _check_options(options: Any, name: str = "request") -> None:
-    """Refuse text that MONAI would evaluate: it goes into the configuration of the training."""
+    """Refuse what MONAI would evaluate or build: it goes into the configuration of the training."""
+    if isinstance(options, dict) and "_target_" in options:
+        raise HTTPException(400, f"{name} has a '_target_': an option may not begin a component.")
     pairs = options.items() if isinstance(options, dict) else enumerate(options) if isinstance(options, list) else ()
     for key, value in pairs:
         _check_options(value, f"{name}#{key}")

@@ -119,7 +119,15 @@ def test_training_a_model_that_is_not_there_gets_a_reason(labelled):
     assert (answer.status, "there is no model 'wrong'" in answer.reason) == (404, True), answer.body
 
 
-@pytest.mark.parametrize("options", [{"max_epochs": "$exit()"}, {"tracking": "%evil.json"}, {"other": [{"a": "@run"}]}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_epochs": "$exit()"},
+        {"max_epochs": {"_target_": "os.abort"}},
+        {"tracking": "%evil.json"},
+        {"other": [{"a": "@run"}]},
+    ],
+)
 def test_options_that_would_be_evaluated_get_a_reason(labelled, trained, options):
     answer = labelled.train("busi", run_sync=True, **options)
     assert (answer.status, "may not begin with" in answer.reason) == (400, True), answer.body
