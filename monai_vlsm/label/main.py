@@ -69,7 +69,7 @@ def _check_prompt(prompt: Any) -> None:
 def _check_options(options: Any, name: str = "request") -> None:
     """Refuse what MONAI would evaluate or build: it goes into the configuration of the training."""
     if isinstance(options, dict) and "_target_" in options:
-        raise HTTPException(400, f"{name} has a '_target_': an option may not begin a component.")
+        raise HTTPException(400, f"{name} builds something: an option may not begin with '_target_'.")
     pairs = options.items() if isinstance(options, dict) else enumerate(options) if isinstance(options, list) else ()
     for key, value in pairs:
         _check_options(value, f"{name}#{key}")
