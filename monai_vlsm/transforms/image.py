@@ -135,12 +135,34 @@ def _reason(error: Exception) -> str:
     return " ".join(lines if len(lines) <= 2 else lines[-1:])
 
 
-class LoadPictured(MapTransform):
+class LoadEachd(MapTransform):
+    """Load the file under each key with one converter for raster files; subclasses finish what was loaded.
+
+    No LoadImaged: MONAI Label changes what those return.
+    """
+
+    def __init__(
+        self, keys: KeysCollection, converter: Callable[[Image.Image], Image.Image], allow_missing_keys: bool = False
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self._load = _Load(converter)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Load the files named in ``data``."""
+        loaded = dict(data)
+        for key in self.key_iterator(loaded):
+            loaded[key] = self.finish(self._load(loaded[key]))
+        return loaded
+
+    def finish(self, loaded: Any) -> Any:
+        """Turn a MetaTensor (C, W, H[, D]) of the values in the file into what the subclass promises."""
+        raise NotImplementedError
+
+
+class LoadPictured(LoadEachd):
     """Load images of any format: raster files as displayed (RGB), medical files with their affine.
 
     Sets each key to a MetaTensor (C, W, H) or (C, W, H, D) of float32 in [0, 1], C being 1 or 3.
-
-    No LoadImaged: MONAI Label changes what those return.
 
     Raises:
         MissingFileError: if a file does not exist.
@@ -148,18 +170,14 @@ class LoadPictured(MapTransform):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self._load = _Load(raster_to_rgb)
+        super().__init__(keys, raster_to_rgb, allow_missing_keys)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Load the files named in ``data``."""
-        loaded = dict(data)
-        for key in self.key_iterator(loaded):
-            loaded[key] = to_unit_range(self._load(loaded[key]))
-        return loaded
+    def finish(self, loaded: Any) -> Any:
+        """Map intensities to [0, 1]."""
+        return to_unit_range(loaded)
 
 
-class LoadMaskd(MapTransform):
+class LoadMaskd(LoadEachd):
     """Load binary masks of any format; each key becomes a MetaTensor (1, W, H[, D]) of 0 and 1.
 
     Raster masks may be 0 / 1 or 0 / 255, grey, colour or indexed; in medical files all above 0 is mask.
@@ -168,15 +186,11 @@ class LoadMaskd(MapTransform):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self._load = _Load(raster_to_mask)
+        super().__init__(keys, raster_to_mask, allow_missing_keys)
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Load the files named in ``data``."""
-        loaded = dict(data)
-        for key in self.key_iterator(loaded):
-            loaded[key] = (self._load(loaded[key]).amax(dim=0, keepdim=True) > 0).float()
-        return loaded
+    def finish(self, loaded: Any) -> Any:
+        """Join the channels into 0 and 1."""
+        return (loaded.amax(dim=0, keepdim=True) > 0).float()
 
 
 class SameSized(MapTransform):

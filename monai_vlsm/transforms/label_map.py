@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Any
 
 import numpy as np
 from monai.config import KeysCollection
-from monai.transforms import LoadImaged
 from PIL import Image
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms.image import _SIXTEEN_BIT_OR_MORE, _keep_format, _Load, _single_picture
+from monai_vlsm.transforms.image import _SIXTEEN_BIT_OR_MORE, LoadEachd, _keep_format, _single_picture
 
 
 def raster_to_label_map(image: Image.Image, any_colour: bool = False) -> Image.Image:
@@ -36,7 +34,7 @@ def raster_to_label_map(image: Image.Image, any_colour: bool = False) -> Image.I
     return _keep_format(Image.fromarray(values), image)
 
 
-class LoadLabelMapd(LoadImaged):
+class LoadLabelMapd(LoadEachd):
     """Load label maps of any format; each key becomes a MetaTensor (1, W, H[, D]) float32 of the values as stored.
 
     Args:
@@ -48,14 +46,11 @@ class LoadLabelMapd(LoadImaged):
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False, any_colour: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys=allow_missing_keys)
-        self._loader = _Load(partial(raster_to_label_map, any_colour=any_colour))
+        super().__init__(keys, partial(raster_to_label_map, any_colour=any_colour), allow_missing_keys)
 
-    def __call__(self, data: Mapping[Hashable, Any], reader: Any = None) -> dict[Hashable, Any]:
-        """Load the files named in ``data``."""
-        loaded = super().__call__(data, reader)
-        for key in self.key_iterator(loaded):
-            if loaded[key].shape[0] != 1:
-                name = loaded[key].meta["filename_or_obj"]
-                raise DataError(f"the mask {str(name)!r} has {loaded[key].shape[0]} channels, expected is one.")
+    def finish(self, loaded: Any) -> Any:
+        """Refuse several channels."""
+        if loaded.shape[0] != 1:
+            name = loaded.meta["filename_or_obj"]
+            raise DataError(f"the mask {str(name)!r} has {loaded.shape[0]} channels, expected is one.")
         return loaded

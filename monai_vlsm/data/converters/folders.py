@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -35,32 +36,35 @@ def clinicdb(files: RawFiles) -> list[Case]:
     return pair(files.below("Original"), files.below("Ground Truth"), group=clinicdb_sequence)
 
 
-def isic16(files: RawFiles) -> list[Case]:
-    """Read training and test data; validation images are chosen among the training images."""
+def _in_parts(files: RawFiles, splits: Mapping[str, str], images: str, masks: str, mask: str) -> list[Case]:
+    """Read a folder of images and one of masks per part.
+
+    Args:
+        files: all raw files.
+        splits: split of each part; empty if its makers did not say.
+        images: folder of the images of a part, "{}" standing for its name.
+        masks: folder of its masks.
+        mask: stem of a mask, "{}" standing for that of its image.
+    """
     return [
         case
-        for part, split in (("Training", "training"), ("Test", "test"))
+        for part, split in splits.items()
         for case in pair(
-            files.below(f"ISBI2016_ISIC_Part1_{part}_Data"),
-            files.below(f"ISBI2016_ISIC_Part1_{part}_GroundTruth"),
-            mask_stem=lambda stem: f"{stem}_Segmentation",
-            split=split,
+            files.below(images.format(part)), files.below(masks.format(part)), mask_stem=mask.format, split=split
         )
     ]
+
+
+def isic16(files: RawFiles) -> list[Case]:
+    """Read training and test data; validation images are chosen among the training images."""
+    folders = "ISBI2016_ISIC_Part1_{}_Data", "ISBI2016_ISIC_Part1_{}_GroundTruth"
+    return _in_parts(files, {"Training": "training", "Test": "test"}, *folders, "{}_Segmentation")
 
 
 def isic18(files: RawFiles) -> list[Case]:
     """Read training, validation and test data."""
-    return [
-        case
-        for part, split in (("Training", "training"), ("Validation", "validation"), ("Test", "test"))
-        for case in pair(
-            files.below(f"ISIC2018_Task1-2_{part}_Input"),
-            files.below(f"ISIC2018_Task1_{part}_GroundTruth"),
-            mask_stem=lambda stem: f"{stem}_segmentation",
-            split=split,
-        )
-    ]
+    splits = {"Training": "training", "Validation": "validation", "Test": "test"}
+    return _in_parts(files, splits, "ISIC2018_Task1-2_{}_Input", "ISIC2018_Task1_{}_GroundTruth", "{}_segmentation")
 
 
 def dfu(files: RawFiles) -> list[Case]:
@@ -85,16 +89,7 @@ def etis(files: RawFiles) -> list[Case]:
 
 def qata_cov19(files: RawFiles) -> list[Case]:
     """Read the training and the test set; masks have the name of their image behind "mask_"."""
-    return [
-        case
-        for part, split in (("Train Set", ""), ("Test Set", "test"))
-        for case in pair(
-            files.below(f"{part}/Images"),
-            files.below(f"{part}/Ground-truths"),
-            mask_stem=lambda stem: f"mask_{stem}",
-            split=split,
-        )
-    ]
+    return _in_parts(files, {"Train Set": "", "Test Set": "test"}, "{}/Images", "{}/Ground-truths", "mask_{}")
 
 
 def eus(files: RawFiles) -> list[Case]:
