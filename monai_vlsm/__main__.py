@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from monai_vlsm.commands import check, convert, label_app, new_bundle, package, predict, prepare
-from monai_vlsm.errors import show_plainly
+from monai_vlsm.errors import show_user_errors_plainly
 
 COMMANDS = (prepare, new_bundle, check, predict, package, label_app, convert)
 
@@ -26,7 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 1 after an error, or where the command says so."""
     parsed = build_parser().parse_args(arguments)
-    show_plainly()
+    show_user_errors_plainly()
     return parsed.run(parsed) or 0
 
 

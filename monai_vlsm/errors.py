@@ -20,7 +20,7 @@ class MissingFileError(UserError, FileNotFoundError):
     """A file or folder that is not there; the message has its full path and the command that creates it."""
 
 
-def show_plainly() -> None:
+def show_user_errors_plainly() -> None:
     """Let an uncaught UserError end the process with its message alone.
 
     MONAI evaluates bundles in many layers, and wraps an error in each of them. The whole traceback is shown when the

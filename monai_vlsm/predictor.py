@@ -9,16 +9,17 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from monai.bundle import ConfigParser
 from torch import nn
 
-from monai_vlsm.bundle import literal, read_known
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.bundle import bundle_parser
+from monai_vlsm.errors import DataError
 from monai_vlsm.inferers.prompt_inferer import to_stored
 from monai_vlsm.networks import load_checkpoint
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms.image import LoadPictured, UprightView, network_input, to_unit_range, upright_slices
+from monai_vlsm.transforms.load import LoadImageAnyd, to_unit_range
+from monai_vlsm.transforms.network_input import network_input
+from monai_vlsm.transforms.upright import UprightView, upright_slices
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Predictor:
         if isinstance(image, np.ndarray):
             loaded, view = _from_array(image), UprightView(swap=False)
         else:
-            loaded = LoadPictured("image")({"image": str(image)})["image"]
+            loaded = LoadImageAnyd("image")({"image": str(image)})["image"]
             view = UprightView.of(loaded)
         pictures = upright_slices(loaded, view).to(self.device)
         parts = (network_input(part, self.image_size) for part in pictures.split(self.batch_size))
@@ -147,28 +148,6 @@ class Predictor:
         probability = stored.T if from_raster_file else stored
         limit = self.threshold if threshold is None else threshold
         return Prediction(probability >= limit, probability, prompt)
-
-
-def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = False) -> ConfigParser:
-    """Return a parser of ``inference.json`` in a bundle folder; for arguments and errors see Predictor.from_bundle."""
-    config = bundle_config(path, "inference")
-    parser = ConfigParser(ConfigParser.load_config_file(config) if trust else read_known(config))
-    parser["bundle_root"] = literal(str(path))
-    if backbone is not None:
-        parser["backbone"] = literal(backbone)
-    return parser
-
-
-def bundle_config(path: str | Path, name: str) -> Path:
-    """Return the path of a configuration in a bundle folder.
-
-    Raises:
-        MissingFileError: if it is not there.
-    """
-    config = Path(path) / "configs" / f"{name}.json"
-    if not config.is_file():
-        raise MissingFileError(f"there is no bundle in {str(Path(path).absolute())!r}: it lacks configs/{config.name}.")
-    return config
 
 
 def _from_array(image: np.ndarray) -> torch.Tensor:

@@ -17,11 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from label_server import LabelServer
 from PIL import Image
 
 from monai_vlsm.data.phantom import draw_phantom
 from monai_vlsm.predictor import Predictor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from monai_label.server import LabelServer
 
 PROMPTS = ("bright object", "dark object at the top", "tumor", "one large round mass at the left")
 Case = tuple[str, str]

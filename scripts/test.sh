@@ -7,14 +7,14 @@ python=.venv/bin/python
 $python -m ruff format --check .
 $python -m ruff check .
 $python -m mypy
-$python scripts/make_bundles.py --check
+$python scripts/bundles/make.py --check
 # One thread per process: two processes with two spinning threads each are slower than none.
 export OMP_NUM_THREADS=1
 pytest="$python -m pytest -n 2 --dist loadfile --cov monai_vlsm"
 if [ $# -gt 0 ]; then
     exec $pytest --cov-report term "$@"
 fi
-$pytest --cov-report= --ignore tests/label
+$pytest --cov-report= --ignore tests/monai_label
 # MONAI Label lives in an environment of its own, with an older numpy. Without it, its tests say that they are skipped.
 if scripts/label_env.sh; then
     .venv-label/bin/python -m pytest -p no:cacheprovider tests/transforms tests/inferers tests/test_predictor.py
@@ -22,4 +22,4 @@ else
     echo "The environment with MONAI Label could not be made (the reason is above): its tests are skipped." >&2
 fi
 # One worker: two servers that start at the same time keep each other from starting.
-$pytest -n 0 --cov-append --cov-report term --durations 5 tests/label
+$pytest -n 0 --cov-append --cov-report term --durations 5 tests/monai_label

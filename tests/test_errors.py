@@ -9,7 +9,7 @@ from monai.bundle import ConfigParser
 from torch._utils import ExceptionWrapper
 from torch.utils.data import DataLoader, Dataset
 
-from monai_vlsm.errors import DataError, MissingFileError, UserError, show_plainly
+from monai_vlsm.errors import DataError, MissingFileError, UserError, show_user_errors_plainly
 
 MESSAGE = "the image 'a.png' is damaged."
 SEVERAL_LINES = "there is no backbone. Choose one:\n  1. fetch it\n  2. point to a folder"
@@ -23,7 +23,7 @@ def told(monkeypatch, capsys):
     monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
     def tell(error):
-        show_plainly()
+        show_user_errors_plainly()
         sys.excepthook(type(error), error, error.__traceback__)
         return capsys.readouterr().err
 
@@ -43,8 +43,8 @@ def raise_in_layers(innermost, chained=True):
             raise innermost
         except Exception as error:
             if chained:
-                raise RuntimeError("applying transform LoadPictured") from error
-            raise RuntimeError("applying transform LoadPictured")  # noqa: B904
+                raise RuntimeError("applying transform LoadImageAnyd") from error
+            raise RuntimeError("applying transform LoadImageAnyd")  # noqa: B904
     except RuntimeError as error:
         raise RuntimeError("Failed to evaluate $@trainer.run()") from error
 
@@ -97,7 +97,7 @@ def test_the_variable_keeps_the_traceback_of_everything(told, monkeypatch):
 
 
 def test_showing_plainly_twice_is_as_good_as_once(told):
-    show_plainly()
+    show_user_errors_plainly()
     assert told(DataError(MESSAGE)).count(MESSAGE) == 1
 
 
@@ -153,7 +153,7 @@ def test_an_error_in_a_bundle_shows_its_message_only(told, tmp_path):
     dataset = {
         "_target_": "Dataset",
         "data": [{"image": str(tmp_path / "none.png")}],
-        "transform": {"_target_": "monai_vlsm.transforms.LoadPictured", "keys": "image"},
+        "transform": {"_target_": "monai_vlsm.transforms.LoadImageAnyd", "keys": "image"},
     }
     parser = ConfigParser({"dataset": dataset, "first": "$@dataset[0]"})
     error = caught(lambda: parser.get_parsed_content("first"))
@@ -169,7 +169,7 @@ BARE = f"raise DataError({MESSAGE!r})"
 def run(folder, code, **environment):
     """Run a script that shows errors plainly."""
     (folder / "script.py").write_text(
-        f"from monai_vlsm.errors import DataError, show_plainly\nshow_plainly()\n{code}\n"
+        f"from monai_vlsm.errors import DataError, show_user_errors_plainly\nshow_user_errors_plainly()\n{code}\n"
     )
     kept = {name: value for name, value in os.environ.items() if name != "MONAI_VLSM_TRACEBACK"}
     return subprocess.run(

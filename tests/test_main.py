@@ -11,7 +11,7 @@ import pytest
 from raw_layouts import LAYOUTS
 
 from monai_vlsm.__main__ import main
-from monai_vlsm.data.datasets import DATASETS
+from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.errors import DataError, MissingFileError
 
 COMMANDS = ("prepare", "new-bundle", "check", "predict", "package", "label-app", "to-nifti", "to-png")
@@ -79,7 +79,7 @@ def test_a_download_that_is_no_archive_is_removed(tmp_path, monkeypatch, capsys)
         path.write_text("<html>")
         return path
 
-    monkeypatch.setattr("monai_vlsm.data.download.download", give_a_page)
+    monkeypatch.setattr("monai_vlsm.data.prepare.download.download", give_a_page)
     with pytest.raises(DataError, match=r"kvasir-seg\.zip gave is no zip archive, and was removed"):
         main(["prepare", "kvasir_seg", "--download", "--yes", "--out", str(tmp_path / "data" / "kvasir_seg")])
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

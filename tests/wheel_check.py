@@ -8,7 +8,7 @@ import torch
 
 import monai_vlsm
 from monai_vlsm.bundle import filled_template, installed_versions
-from monai_vlsm.data.datasets import DATASETS
+from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
 

@@ -1,7 +1,16 @@
-"""The template of all bundles, how it becomes the bundle of a data set, and what else may run; no torch in here."""
+"""Bundles: fill the template, find, pack, and check for foreign code. Imports no torch."""
 
 from .fill import filled_template, installed_versions
-from .find import find_bundle
-from .trust import literal, read_known, require_known
+from .open import bundle_config, bundle_parser, find_bundle
+from .trust import as_literal, read_without_foreign_code, refuse_foreign_code
 
-__all__ = ["filled_template", "find_bundle", "installed_versions", "literal", "read_known", "require_known"]
+__all__ = [
+    "as_literal",
+    "bundle_config",
+    "bundle_parser",
+    "filled_template",
+    "find_bundle",
+    "installed_versions",
+    "read_without_foreign_code",
+    "refuse_foreign_code",
+]

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.data.datasets import DataSet
+from monai_vlsm.data.sets import DatasetFacts
 
 TEMPLATE = Path(__file__).parent / "template"
 PACKAGES = {
@@ -26,7 +26,7 @@ PACKAGES = {
 """Names in the template's ``{{NAME_version}}`` and in the package index."""
 
 
-def filled_template(data_set: DataSet, versions: Mapping[str, str]) -> dict[Path, str]:
+def filled_template(data_set: DatasetFacts, versions: Mapping[str, str]) -> dict[Path, str]:
     """Return the text of every file of a bundle, by its path inside the bundle's folder.
 
     Args:

@@ -22,7 +22,7 @@ _ABSENT = object()
 _LOGGING = TEMPLATE / "configs" / "logging.conf"
 
 
-def read_known(path: str | Path) -> dict[str, Any]:
+def read_without_foreign_code(path: str | Path) -> dict[str, Any]:
     """Read a configuration of a bundle and make sure that the template of the same name has all code in it.
 
     The caller must use what is returned, not read the file again.
@@ -44,18 +44,18 @@ def read_known(path: str | Path) -> dict[str, Any]:
     return config
 
 
-def require_known(folder: str | Path) -> None:
+def refuse_foreign_code(folder: str | Path) -> None:
     """Make sure that ``monai.bundle run`` of a bundle's inference runs no code but that of the template.
 
     MONAI evaluates imports in metadata.json too, opens the files that logging.conf names, and lets Python look for
     modules in the bundle's folder.
 
     Raises:
-        DataError: as :func:`read_known`; or if there is code in metadata.json, a logging.conf other than the
-            template's, or a Python module in the folder.
+        DataError: as :func:`read_without_foreign_code`; or if there is code in metadata.json, a logging.conf other
+            than the template's, or a Python module in the folder.
     """
     folder = Path(folder)
-    read_known(folder / "configs" / "inference.json")
+    read_without_foreign_code(folder / "configs" / "inference.json")
     logging, metadata = (folder / "configs" / name for name in ("logging.conf", "metadata.json"))
     if logging.is_file() and logging.read_bytes().splitlines() != _LOGGING.read_bytes().splitlines():
         raise DataError(_refusal(logging, "its text is another"))
@@ -66,7 +66,7 @@ def require_known(folder: str | Path) -> None:
         raise DataError(_refusal(folder, f"{module.relative_to(folder)} is a Python module"))
 
 
-def literal(value: str | list[str]) -> str:
+def as_literal(value: str | list[str]) -> str:
     """Return an expression that MONAI evaluates to ``value`` itself, whatever ``value`` begins with or holds."""
     # MONAI also replaces @NAME, @#, %# and :: inside of strings.
     return "$" + re.sub("[@%#:]", lambda sign: f"\\x{ord(sign[0]):02x}", repr(value))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.errors import MissingFileError
 
 if TYPE_CHECKING:
-    from monai_vlsm.data.check import Report
+    from monai_vlsm.data.check.report import CheckReport
 
 _SHOWN = 10
 
@@ -36,10 +36,10 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from tqdm.auto import tqdm
 
-    from monai_vlsm.data.check import check_entries
-    from monai_vlsm.data.check_files import read_files
+    from monai_vlsm.data.check.files import read_files
+    from monai_vlsm.data.check.report import check_entries
     from monai_vlsm.data.datalist import load_splits
-    from monai_vlsm.transforms import LoadLabelMapd, LoadMaskd, LoadPictured
+    from monai_vlsm.transforms import LoadImageAnyd, LoadLabelMapd, LoadMaskd
 
     entries = load_splits(arguments.dataset)
     groups, source = _groups(entries, arguments.dataset, arguments.group_pattern)
@@ -48,7 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     def read(transform: Any, path: str) -> Any:
         return transform({"file": path})["file"].numpy()
 
-    transforms = (LoadPictured("file"), LoadMaskd("file"), LoadLabelMapd("file", any_colour=True))
+    transforms = (LoadImageAnyd("file"), LoadMaskd("file"), LoadLabelMapd("file", any_colour=True))
     progress = partial(tqdm, desc="Reading", unit="file")
     image, mask, values = (partial(read, transform) for transform in transforms)
     files = read_files(entries, image, mask, values, progress)
@@ -62,7 +62,8 @@ def _groups(
     entries: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, pattern: str | None
 ) -> tuple[dict[str, str], str]:
     """Return the group of each image, and where it was read."""
-    from monai_vlsm.own_data.matching import group_names, stem_of
+    from monai_vlsm.custom_data.matching import group_names
+    from monai_vlsm.data.names import stem_below
 
     items = [entry for split in entries.values() for entry in split]
     if pattern is None:
@@ -72,7 +73,7 @@ def _groups(
         return groups, "as the datalist names them"
     images = list(dict.fromkeys(entry["image"] for entry in items))
     below = Path(os.path.abspath(folder.expanduser()))
-    stems = [stem_of(Path(image), below).removeprefix("images/") for image in images]
+    stems = [stem_below(Path(image), below).removeprefix("images/") for image in images]
     return dict(zip(images, group_names(stems, pattern), strict=True)), f"as {pattern!r} finds them in the names"
 
 
@@ -92,7 +93,7 @@ def _token_counter(backbone: str | None) -> tuple[Callable[[Sequence[str]], list
     return lambda texts: [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]] if texts else [], told
 
 
-def _text(report: Report, shown: int | None) -> str:
+def _text(report: CheckReport, shown: int | None) -> str:
     lines = []
     for finding in report.findings:
         count = f" ({len(finding.names)})" if finding.names else ""

@@ -31,20 +31,20 @@ def add_parser(commands: Any) -> None:
 
 
 def _to_nifti(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.label.convert import to_nifti
+    from monai_vlsm.monai_label.convert import to_nifti
 
     _convert(arguments, ".nii.gz", partial(to_nifti, spacing=arguments.spacing, grey=arguments.grey))
 
 
 def _to_png(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.label.convert import to_png
+    from monai_vlsm.monai_label.convert import to_png
 
     _convert(arguments, ".png", partial(to_png, mask=arguments.mask))
 
 
 def _convert(arguments: argparse.Namespace, suffix: str, convert: Any) -> None:
     from monai_vlsm.data import list_images
-    from monai_vlsm.label.convert import convert_all
+    from monai_vlsm.monai_label.convert import convert_all
 
     paths = [entry["image"] for entry in list_images(arguments.files)]
     written = convert_all(paths, arguments.out, suffix, convert)

@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from monai_vlsm.label.app_folder import add_bundle, server_command, write_app
+    from monai_vlsm.monai_label.app_folder import add_bundle, server_command, write_app
 
     app, studies = arguments.app.absolute(), arguments.studies.absolute()
     if not studies.is_dir():

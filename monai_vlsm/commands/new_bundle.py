@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
-    from monai_vlsm.own_data import Summary
+    from monai_vlsm.custom_data import Summary
 
 
 def add_parser(commands: Any) -> None:
@@ -51,12 +51,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.own_data import Request, make_bundle, parse_classes
+    from monai_vlsm.custom_data import CustomDataRequest, make_bundle, parse_classes
 
     if arguments.class_name is not None and not arguments.class_name.strip():
         raise DataError("expected what the masks show under --class-name, as in 'polyp', got nothing.")
     classes = parse_classes(arguments.classes) if arguments.classes is not None else {arguments.class_name.strip(): ()}
-    request = Request(
+    request = CustomDataRequest(
         arguments.name, arguments.images, arguments.masks, classes, arguments.mask_pattern, arguments.group_pattern,
         arguments.keep_empty_slices, tuple(arguments.fractions), arguments.seed,
     )  # fmt: skip

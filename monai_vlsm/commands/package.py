@@ -51,8 +51,8 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
     """Load the backbone, and make sure that the model in the bundle was trained on it."""
+    from monai_vlsm.bundle import bundle_parser
     from monai_vlsm.networks import load_backbone, load_checkpoint
-    from monai_vlsm.predictor import bundle_parser
 
     parser = bundle_parser(folder, arguments.backbone, arguments.trust)
     load_checkpoint(parser.get_parsed_content("network_def"), folder / "models" / "model.pt")

@@ -26,12 +26,11 @@ def add_parser(commands: Any) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from monai.bundle import run
 
-    from monai_vlsm.bundle import literal, require_known
-    from monai_vlsm.predictor import bundle_config
+    from monai_vlsm.bundle import as_literal, bundle_config, refuse_foreign_code
 
     config = bundle_config(arguments.bundle, "inference")
     if not arguments.trust:
-        require_known(arguments.bundle)
+        refuse_foreign_code(arguments.bundle)
     given = {
         "bundle_root": str(arguments.bundle),
         "images": arguments.images,
@@ -40,5 +39,5 @@ def _run(arguments: argparse.Namespace) -> None:
         "backbone": arguments.backbone,
     }
     # MONAI evaluates overrides, and file names and prompts may begin as its expressions do.
-    run(config_file=str(config), **{key: literal(value) for key, value in given.items() if value is not None})
+    run(config_file=str(config), **{key: as_literal(value) for key, value in given.items() if value is not None})
     print(f"written to {Path(arguments.out).absolute()}")

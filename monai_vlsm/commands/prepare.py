@@ -20,7 +20,7 @@ DESCRIPTION = """Turn what you have downloaded into images, binary masks and a c
 
 def add_parser(commands: Any) -> None:
     """Add the command to the ``commands`` of a parser."""
-    from monai_vlsm.data.prepare import Prompts, Split
+    from monai_vlsm.data.prepare.convert import Prompts, Split
     from monai_vlsm.data.prompts import LocationRule
 
     parser = commands.add_parser(
@@ -68,7 +68,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _list() -> None:
-    from monai_vlsm.data.datasets import DATASETS
+    from monai_vlsm.data.sets import DATASETS
 
     for data_set in DATASETS.values():
         use = f"evaluate with bundle {data_set.evaluate_with}" if data_set.evaluate_with else "bundle"
@@ -90,8 +90,8 @@ def _draw(arguments: argparse.Namespace) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.data.datasets import DATASETS
-    from monai_vlsm.data.prepare import prepare
+    from monai_vlsm.data.prepare.convert import prepare
+    from monai_vlsm.data.sets import DATASETS
 
     out = arguments.out or Path("data") / arguments.dataset
     report = prepare(
@@ -116,8 +116,9 @@ def _convert(arguments: argparse.Namespace) -> None:
     print(f"images     {', '.join(shown)}{more} pixels")
     for reason, count, example in report.skipped:
         print(f"skipped    {count}: {reason} (the first: {example})")
-    if report.torn:
-        print(f"careful    {report.torn} patients or sequences are in more than one split: --split by_sequence")
+    if report.groups_in_several_splits:
+        found = f"{report.groups_in_several_splits} patients or sequences are in more than one split"
+        print(f"careful    {found}: --split by_sequence")
     leaks = DATASETS[arguments.dataset].leaks
     if leaks and arguments.split == "published" and arguments.prompts != "generated":
         print(f"careful    {leaks}")
@@ -125,8 +126,8 @@ def _convert(arguments: argparse.Namespace) -> None:
 
 def _sources(arguments: argparse.Namespace, out: Path) -> list[Path]:
     """Return what the user downloaded, or download it after showing the terms."""
-    from monai_vlsm.data.datasets import DATASETS
-    from monai_vlsm.data.download import download
+    from monai_vlsm.data.prepare.download import download
+    from monai_vlsm.data.sets import DATASETS
 
     if arguments.source:
         return arguments.source

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 from typing import Any
 
+from monai_vlsm.data.names import IMAGE_SUFFIXES, is_image, natural_order
 from monai_vlsm.data.splits import SPLITS, nested_subset
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -18,8 +19,6 @@ DATALIST_NAME = "datalist.json"
 
 # File names of the published annotations, naamiinepal/medvlsm@dc36a3af.
 _PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
-_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-_MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 
 
 def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, seed: int = 0) -> list[dict[str, Any]]:
@@ -137,16 +136,16 @@ def list_images(source: str | Path | Sequence[str | Path]) -> list[dict[str, str
 
 
 def _expand(source: str) -> list[str]:
-    known = ", ".join((*_IMAGE_SUFFIXES, *_MEDICAL_SUFFIXES))
+    known = ", ".join(IMAGE_SUFFIXES)
     if os.path.isfile(source):
-        if not _is_image(source):
+        if not is_image(source):
             raise DataError(f"expected an image with one of the extensions {known}, got {source!r}: convert it first.")
         return [source]
     if os.path.isdir(source):
         candidates: Iterable[str] = (os.path.join(source, name) for name in os.listdir(source))
     else:
         candidates = glob.glob(source, recursive=True)
-    found = sorted((path for path in candidates if _is_image(path) and os.path.isfile(path)), key=_natural)
+    found = sorted((path for path in candidates if is_image(path) and os.path.isfile(path)), key=natural_order)
     if not found:
         state = "holds none" if os.path.isdir(source) else "matches none" if glob.has_magic(source) else "is missing"
         raise MissingFileError(
@@ -154,17 +153,6 @@ def _expand(source: str) -> list[str]:
             "Name a file, a folder that holds images itself (sub-folders are not searched) or a pattern."
         )
     return found
-
-
-def _is_image(path: str) -> bool:
-    name = os.path.basename(path).lower()
-    return not name.startswith(".") and name.endswith((*_IMAGE_SUFFIXES, *_MEDICAL_SUFFIXES))
-
-
-def _natural(path: str) -> list[tuple[int, str]]:
-    """Sort key under which image 2 comes before image 10."""
-    parts = re.split(r"(\d+)", path.lower())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, path)]
 
 
 def _existing_folder(dataset_dir: str | Path) -> Path:

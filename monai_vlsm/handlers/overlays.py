@@ -11,8 +11,9 @@ from ignite.engine import Engine, Events
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from monai_vlsm.pictures import contact_sheet, draw_overlay
-from monai_vlsm.transforms.image import UprightView, denormalised, upright_slices
+from monai_vlsm.handlers.drawing import contact_sheet, draw_overlay
+from monai_vlsm.transforms.network_input import denormalized
+from monai_vlsm.transforms.upright import UprightView, upright_slices
 
 
 class OverlayHandler:
@@ -85,7 +86,7 @@ class TensorBoardOverlayHandler(OverlayHandler):
         self.summary_writer = summary_writer
 
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        picture = _channels_last(denormalised(image[None])[0])
+        picture = _channels_last(denormalized(image[None])[0])
         return picture, pred[0].cpu().numpy(), None if label is None else label[0].cpu().numpy()
 
     def _write(self, engine: Engine) -> None:

@@ -12,8 +12,9 @@ from monai.utils import convert_to_dst_type
 from torch.nn.functional import interpolate
 
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms.image import UprightView, network_input, upright_slices
+from monai_vlsm.transforms.network_input import network_input
 from monai_vlsm.transforms.prompt import PROMPT
+from monai_vlsm.transforms.upright import UprightView, upright_slices
 
 
 class PromptInferer(Inferer):
@@ -44,7 +45,7 @@ class PromptInferer(Inferer):
         """Segment a batch.
 
         Args:
-            inputs: (B, C, W, H) or (B, C, W, H, D) in [0, 1], as :class:`LoadPictured` gives it; C is 1 or 3.
+            inputs: (B, C, W, H) or (B, C, W, H, D) in [0, 1], as :class:`LoadImageAnyd` gives it; C is 1 or 3.
             network: takes ``image``, ``input_ids`` and ``attention_mask``, gives logits of the image's size.
             input_ids: (B, L) or (1, L); used when neither the images nor the inferer have a prompt.
             attention_mask: of the shape of ``input_ids``.

@@ -94,13 +94,13 @@ def convert_reference_checkpoint(state_dict: Mapping[str, Any]) -> dict[str, tor
     return converted
 
 
-def label_tensor(backbone: Backbone) -> torch.Tensor:
+def fingerprint_tensor(backbone: Backbone) -> torch.Tensor:
     """Return fingerprint and name of ``backbone`` as uint8, so that any checkpoint format can carry them."""
     text = f"{backbone.fingerprint} {backbone.name}".encode()[:_LABEL_BYTES]
     return torch.tensor(list(text.ljust(_LABEL_BYTES)), dtype=torch.uint8)
 
 
-def guard_checkpoints(network: nn.Module) -> None:
+def install_checkpoint_hooks(network: nn.Module) -> None:
     """Make ``state_dict()`` of ``network`` leave frozen tensors out and ``load_state_dict()`` refuse what does not fit.
 
     Both go through hooks, so that they also work inside DistributedDataParallel and with ``strict=False``.
@@ -124,7 +124,7 @@ def _refuse_misfit(
 ) -> None:
     given = {name.removeprefix(prefix): tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
     own = network.state_dict()
-    label, expected = _read_label(given.get("backbone_label")), _read_label(own["backbone_label"])
+    label, expected = _read_label(given.get("backbone_fingerprint")), _read_label(own["backbone_fingerprint"])
     if label and label.split(" ")[0] != expected.split(" ")[0]:
         raise DataError(
             f"this checkpoint was trained on the backbone {label.split(' ', 1)[1]!r} (weights {label.split(' ')[0]}), "

@@ -1,20 +1,22 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
-from .image import LoadMaskd, LoadPictured, NetworkImaged, NetworkMaskd, SameSized, UprightView
 from .label_map import LoadLabelMapd
+from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd
+from .network_input import ToNetworkImaged, ToNetworkMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
-from .save import SaveMaskd
+from .save import SaveImageMaskd
+from .upright import UprightView
 
 __all__ = [
     "AttachPromptd",
+    "EnsureSameSized",
+    "LoadImageAnyd",
     "LoadLabelMapd",
     "LoadMaskd",
-    "LoadPictured",
-    "NetworkImaged",
-    "NetworkMaskd",
-    "SameSized",
-    "SaveMaskd",
+    "SaveImageMaskd",
     "SelectPromptd",
+    "ToNetworkImaged",
+    "ToNetworkMaskd",
     "TokenizePromptd",
     "UprightView",
 ]

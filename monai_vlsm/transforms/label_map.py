@@ -10,7 +10,7 @@ from monai.config import KeysCollection
 from PIL import Image
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms.image import _SIXTEEN_BIT_OR_MORE, LoadEachd, _keep_format, _single_picture
+from monai_vlsm.transforms.load import SIXTEEN_BIT_OR_MORE, LoadFiled, keep_format, single_picture
 
 
 def raster_to_label_map(image: Image.Image, any_colour: bool = False) -> Image.Image:
@@ -20,10 +20,10 @@ def raster_to_label_map(image: Image.Image, any_colour: bool = False) -> Image.I
         image: as PIL opened it.
         any_colour: take the brightest channel of colour pictures, instead of refusing them.
     """
-    image = _single_picture(image)
+    image = single_picture(image)
     if image.mode == "P":
         values = np.array(image)
-    elif image.mode in _SIXTEEN_BIT_OR_MORE:
+    elif image.mode in SIXTEEN_BIT_OR_MORE:
         values = np.array(image, dtype=np.float32)
     else:
         channels = np.array(image.convert("RGB"))
@@ -31,10 +31,10 @@ def raster_to_label_map(image: Image.Image, any_colour: bool = False) -> Image.I
             raise DataError("it is a colour picture, expected is one value per pixel: save it as grey or indexed")
         values = channels.max(axis=-1)
         values = values > 0 if image.mode == "1" else values
-    return _keep_format(Image.fromarray(values), image)
+    return keep_format(Image.fromarray(values), image)
 
 
-class LoadLabelMapd(LoadEachd):
+class LoadLabelMapd(LoadFiled):
     """Load label maps of any format; each key becomes a MetaTensor (1, W, H[, D]) float32 of the values as stored.
 
     Args:

@@ -14,11 +14,6 @@ _DEFLATE_LIMIT = 1032
 """Times that gzip can shrink data at most."""
 
 
-def is_nifti(filename: str | Path) -> bool:
-    """Tell whether ``filename`` is read by :class:`NiftiReader`."""
-    return str(filename).lower().endswith((".nii", ".nii.gz"))
-
-
 class NiftiReader(NibabelReader):
     """MONAI's reader, for voxels of RGB and RGBA values too, and before memory is taken for what is not there."""
 

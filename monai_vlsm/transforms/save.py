@@ -15,10 +15,11 @@ from monai.config import KeysCollection
 from monai.transforms import SaveImaged
 from PIL import Image
 
-from monai_vlsm.transforms.image import TWO_DIMENSIONAL, is_raster
+from monai_vlsm.data.names import is_raster, stem_of
+from monai_vlsm.transforms.load import TWO_DIMENSIONAL
 
 
-class SaveMaskd(SaveImaged):
+class SaveImageMaskd(SaveImaged):
     """Write masks beside each other into one folder: PNG (0 / 255) for raster images, NIfTI (0 / 1) for all others.
 
     MONAI's SaveImaged has one file type for a whole run and drops the third axis of one-slice volumes.
@@ -65,7 +66,7 @@ class SaveMaskd(SaveImaged):
 
 def _names(source: Path) -> Iterator[str]:
     """Yield names for ``source``: without suffix, then with suffix and ever more folders, then with a number."""
-    stem = Path(source.name.removesuffix(".gz")).stem
+    stem = stem_of(source)
     yield stem
     parts = source.relative_to(source.anchor).parts
     for first in range(max(len(parts) - 2, 0), -1, -1):

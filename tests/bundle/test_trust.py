@@ -16,8 +16,8 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_vlsm.__main__ import main
-from monai_vlsm.bundle import read_known, require_known
-from monai_vlsm.data.datasets import BUNDLES
+from monai_vlsm.bundle import read_without_foreign_code, refuse_foreign_code
+from monai_vlsm.data.sets import BUNDLES
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import CLIPSegDenseAdapter, load_backbone
 from monai_vlsm.networks.backbone import TINY_FOLDER
@@ -163,8 +163,8 @@ def test_a_file_that_is_no_configuration_is_refused(bundle, content):
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
 def test_bundles_of_this_package_are_known(name):
-    require_known(FOLDER / name)
-    assert read_known(FOLDER / name / "configs" / "train.json")["bundle_name"] == name
+    refuse_foreign_code(FOLDER / name)
+    assert read_without_foreign_code(FOLDER / name / "configs" / "train.json")["bundle_name"] == name
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_bundles_of_this_package_are_known(name):
     ids=["other values", "values for expressions"],
 )
 def test_values_may_differ(bundle, values):
-    require_known(edit(bundle, lambda config: config.update(values)).parents[1])
+    refuse_foreign_code(edit(bundle, lambda config: config.update(values)).parents[1])
 
 
 def test_a_trusted_bundle_is_run(trained, expression, ran):
@@ -195,7 +195,7 @@ def test_predict_refuses_before_it_runs_anything(trained, expression, ran, tmp_p
 def test_imports_in_metadata_are_refused(bundle, module, ran):
     edit(bundle, lambda metadata: metadata.update(task=f"$import {module}"), "metadata")
     with pytest.raises(DataError, match=r"metadata\.json.*'task' is '\$import"):
-        require_known(bundle)
+        refuse_foreign_code(bundle)
     assert not ran.exists()
     parser = ConfigParser({"prompt": "lesion"})
     parser.read_meta(bundle / "configs" / "metadata.json")
@@ -208,7 +208,7 @@ def test_a_logging_configuration_that_writes_a_file_is_refused(bundle, ran):
     text = path.read_text().replace("class=StreamHandler", "class=FileHandler")
     path.write_text(text.replace("args=(sys.stdout,)", f"args=({str(ran)!r},)"))
     with pytest.raises(DataError, match=r"logging\.conf.*its text is another"):
-        require_known(bundle)
+        refuse_foreign_code(bundle)
     assert not ran.exists()
     fileConfig(path, disable_existing_loggers=False)
     assert ran.exists(), "the test shows nothing: the handler opens no file"
@@ -218,9 +218,9 @@ def test_a_logging_configuration_that_writes_a_file_is_refused(bundle, ran):
 def test_line_ends_and_absence_of_the_logging_configuration_do_not_matter(bundle):
     path = bundle / "configs" / "logging.conf"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    require_known(bundle)
+    refuse_foreign_code(bundle)
     path.unlink()
-    require_known(bundle)
+    refuse_foreign_code(bundle)
 
 
 @pytest.mark.parametrize("name", ["nibabel.py", "itk/__init__.py", "models/PIL.pyc", "torch.abi3.so"])
@@ -228,7 +228,7 @@ def test_python_modules_in_the_folder_are_refused(bundle, name):
     (bundle / name).parent.mkdir(exist_ok=True)
     (bundle / name).touch()
     with pytest.raises(DataError, match="is a Python module"):
-        require_known(bundle)
+        refuse_foreign_code(bundle)
 
 
 class Hostile:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bundles.quick import ROOT
 from monai.bundle import ConfigParser
-from quick import ROOT
 
 from monai_vlsm.data.phantom import write_phantom
 

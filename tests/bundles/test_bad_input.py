@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundles.quick import QUICK
 from monai.bundle import run
 from PIL import Image
-from quick import QUICK
 
 from monai_vlsm.errors import UserError
 

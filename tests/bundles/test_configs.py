@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from bundles.quick import QUICK, ROOT
 from monai.bundle import create_workflow, verify_net_in_out
-from quick import QUICK, ROOT
 
-from monai_vlsm.data.datasets import BUNDLES as DATA_SETS
+from monai_vlsm.data.sets import BUNDLES as DATA_SETS
 from monai_vlsm.networks import CLIPSegDenseAdapter
 
 BUNDLES = sorted(DATA_SETS)
@@ -24,7 +24,7 @@ def test_there_are_bundles_to_check():
 
 
 def test_bundles_are_in_step_with_the_template():
-    command = [sys.executable, str(ROOT / "scripts" / "make_bundles.py"), "--check"]
+    command = [sys.executable, str(ROOT / "scripts" / "bundles" / "make.py"), "--check"]
     assert subprocess.run(command, check=False).returncode == 0
 
 

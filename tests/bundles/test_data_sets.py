@@ -8,14 +8,14 @@ import ignite.distributed
 import numpy as np
 import pytest
 import torch
+from bundles.quick import QUICK
 from monai.bundle import run
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
-from quick import QUICK
 from raw_layouts import LAYOUTS
 
-from monai_vlsm.data.datasets import BUNDLES, DATASETS
 from monai_vlsm.data.phantom import write_phantom
-from monai_vlsm.data.prepare import prepare
+from monai_vlsm.data.prepare.convert import prepare
+from monai_vlsm.data.sets import BUNDLES, DATASETS
 from monai_vlsm.networks import CLIPSegDenseAdapter
 
 

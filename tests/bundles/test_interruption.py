@@ -11,7 +11,7 @@ import time
 
 import pytest
 import torch
-from quick import QUICK
+from bundles.quick import QUICK
 
 EPOCHS = 3
 

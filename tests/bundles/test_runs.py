@@ -10,9 +10,9 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from bundles.quick import QUICK, ROOT
 from monai.bundle import run
 from PIL import Image
-from quick import QUICK, ROOT
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 

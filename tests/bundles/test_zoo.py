@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from bundles.quick import QUICK, ROOT
 from monai.bundle import ckpt_export, download, load, run, verify_metadata
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 from monai.bundle.workflows import ConfigWorkflow
-from quick import QUICK, ROOT
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.data import load_datalist
-from monai_vlsm.data.datasets import BUNDLES
+from monai_vlsm.data.sets import BUNDLES
 from monai_vlsm.networks import CLIPSegDenseAdapter, load_checkpoint
 from monai_vlsm.networks.text import tokenize
 
@@ -226,7 +226,7 @@ def test_the_best_checkpoint_is_the_network_alone_where_monai_label_looks_for_it
 @EVERY_BUNDLE
 def test_masks_are_whole_numbers_when_they_are_saved_and_saved_before_they_are_squeezed(name):
     steps = [step["_target_"].rsplit(".")[-1] for step in config(name, "inference")["postprocessing"]["transforms"]]
-    assert steps[-3:] == ["CastToTyped", "SaveMaskd", "SqueezeDimd"]
+    assert steps[-3:] == ["CastToTyped", "SaveImageMaskd", "SqueezeDimd"]
 
 
 @EVERY_BUNDLE

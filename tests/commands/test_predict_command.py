@@ -12,7 +12,7 @@ from monai.bundle import ConfigParser
 from PIL import Image
 
 from monai_vlsm.__main__ import main
-from monai_vlsm.bundle import literal
+from monai_vlsm.bundle import as_literal
 from monai_vlsm.errors import find_message
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
@@ -39,7 +39,7 @@ def write_picture(path: str) -> None:
 
 @pytest.mark.parametrize("text", ODD)
 def test_a_literal_is_the_text_itself_for_monai(text):
-    parser = ConfigParser({"prompt": literal(text), "images": literal([text, "b"]), "net": {"prompt": "@prompt"}})
+    parser = ConfigParser({"prompt": as_literal(text), "images": as_literal([text, "b"]), "net": {"prompt": "@prompt"}})
     assert parser.get_parsed_content("net") == {"prompt": text}
     assert parser.get_parsed_content("images") == [text, "b"]
 

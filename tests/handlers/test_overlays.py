@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch.utils.tensorboard import SummaryWriter
 
 from monai_vlsm.handlers import OverlayHandler, TensorBoardOverlayHandler
-from monai_vlsm.pictures import PRED_COLOUR, TRUTH_COLOUR
-from monai_vlsm.transforms.image import network_input
+from monai_vlsm.handlers.drawing import PRED_COLOUR, TRUTH_COLOUR
+from monai_vlsm.transforms.network_input import network_input
 
 WIDTH, HEIGHT = 300, 200
 """Wide enough to be drawn pixel for pixel."""

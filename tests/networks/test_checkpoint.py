@@ -18,7 +18,7 @@ from monai_vlsm.networks import (
 )
 
 KINDS = ["dense", "shallow", "zero_shot", "decoder", "full"]
-BUFFERS = {"default_input_ids", "default_attention_mask", "backbone_label"}
+BUFFERS = {"default_input_ids", "default_attention_mask", "backbone_fingerprint"}
 FIRST = "vision_attention_adapters.0.down.weight"
 
 
@@ -91,7 +91,7 @@ def empty(state):
         (missing, f"1 tensors are missing, the first is '{FIRST}'"),
         (unexpected, "nothing is missing; 1 are unexpected, the first is 'more.weight'"),
         (other_shape, rf"'{FIRST}' has the shape \(7, 32\) in the checkpoint, \(6, 32\) in this network"),
-        (empty, "tensors are missing, the first is 'backbone_label'"),
+        (empty, "tensors are missing, the first is 'backbone_fingerprint'"),
     ],
 )
 def test_wrong_state_names_the_first_key_and_changes_nothing(make_network, spoil, message, strict):

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import LoadPictured
+from monai_vlsm.transforms import LoadImageAnyd
 
 RNG = np.random.default_rng(0)
 
 
 def load(path):
-    return LoadPictured("image")({"image": str(path)})["image"]
+    return LoadImageAnyd("image")({"image": str(path)})["image"]
 
 
 @pytest.mark.parametrize("names", ["RGB", "RGBA"])

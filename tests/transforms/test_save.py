@@ -12,8 +12,8 @@ from PIL import Image
 from torch import nn
 
 from monai_vlsm.inferers import PromptInferer
-from monai_vlsm.transforms import LoadPictured, SaveMaskd
-from monai_vlsm.transforms.image import denormalised
+from monai_vlsm.transforms import LoadImageAnyd, SaveImageMaskd
+from monai_vlsm.transforms.network_input import denormalized
 
 EXIF_ORIENTATION = 0x0112
 
@@ -35,15 +35,15 @@ class MaskBright(nn.Module):
     image_size = 48
 
     def forward(self, image, input_ids=None, attention_mask=None):
-        return denormalised(image).mean(dim=1, keepdim=True) - 0.5
+        return denormalized(image).mean(dim=1, keepdim=True) - 0.5
 
 
 def segment(path, output_dir, network, save=None):
     """Do what inference.json does with one image."""
-    batch = list_data_collate([LoadPictured("image")({"image": str(path)})])
+    batch = list_data_collate([LoadImageAnyd("image")({"image": str(path)})])
     logits = PromptInferer()(batch["image"], network)
     mask = (decollate_batch(logits)[0] > 0).to(torch.uint8)
-    (save or SaveMaskd("pred", output_dir))({"pred": mask})
+    (save or SaveImageMaskd("pred", output_dir))({"pred": mask})
 
 
 def mask_of(source, array=None, **meta):
@@ -149,18 +149,18 @@ def test_an_image_of_one_pixel_gets_a_mask_of_one_pixel(tmp_path, out):
 )
 def test_a_mask_is_called_as_its_image(out, source, name):
     array = torch.ones(1, 6, 5) if name.endswith(".png") else torch.ones(1, 6, 5, 1)
-    SaveMaskd("pred", out)(mask_of(source, array))
+    SaveImageMaskd("pred", out)(mask_of(source, array))
     assert os.listdir(out) == [name]
 
 
 def test_the_postfix_can_be_chosen(out):
-    SaveMaskd("pred", out, postfix="lesion")(mask_of("a.png"))
+    SaveImageMaskd("pred", out, postfix="lesion")(mask_of("a.png"))
     assert os.listdir(out) == ["a_lesion.png"]
 
 
 @pytest.mark.parametrize("second", ["other/a.png", "scans/a.jpg"])
 def test_images_of_the_same_name_get_masks_of_their_own(out, second):
-    save = SaveMaskd("pred", out)
+    save = SaveImageMaskd("pred", out)
     save(mask_of("scans/a.png", torch.zeros(1, 6, 5)))
     save(mask_of(second))
     levels = {name: Image.open(out / name).getextrema() for name in os.listdir(out)}
@@ -169,21 +169,21 @@ def test_images_of_the_same_name_get_masks_of_their_own(out, second):
 
 
 def test_many_images_of_the_same_name_get_masks_of_their_own(out):
-    save = SaveMaskd("pred", out)
+    save = SaveImageMaskd("pred", out)
     for source in ("/one/scans/a.png", "/two/scans/a.png", "/three/scans/a.png", "/three_scans/a.png", "a.png"):
         save(mask_of(source))
     assert len(os.listdir(out)) == 5
 
 
 def test_a_second_run_replaces_the_masks_of_the_first(out):
-    SaveMaskd("pred", out)(mask_of("scans/a.png", torch.zeros(1, 6, 5)))
-    SaveMaskd("pred", out)(mask_of("scans/a.png"))
+    SaveImageMaskd("pred", out)(mask_of("scans/a.png", torch.zeros(1, 6, 5)))
+    SaveImageMaskd("pred", out)(mask_of("scans/a.png"))
     assert os.listdir(out) == ["a_mask.png"]
     assert Image.open(out / "a_mask.png").getextrema() == (255, 255)
 
 
 def test_a_failed_write_keeps_the_older_mask(out, monkeypatch):
-    save = SaveMaskd("pred", out)
+    save = SaveImageMaskd("pred", out)
     save(mask_of("a.png"))
     before = (out / "a_mask.png").read_bytes()
 
@@ -200,11 +200,11 @@ def test_a_failed_write_keeps_the_older_mask(out, monkeypatch):
 def test_the_data_are_passed_on_unchanged(out):
     data = {**mask_of("a.png"), "prompt": "polyp"}
     before = data["pred"].clone()
-    result = SaveMaskd("pred", out)(data)
+    result = SaveImageMaskd("pred", out)(data)
     assert result.keys() == {"pred", "prompt"}
     assert torch.equal(result["pred"], before)
 
 
 def test_nothing_is_written_before_the_first_mask(out):
-    SaveMaskd("pred", out)
+    SaveImageMaskd("pred", out)
     assert not out.exists()

@@ -12,7 +12,7 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, convert_shared, load_backbone, shared_parameters
-from monai_vlsm.networks.checkpoint import guard_checkpoints, label_tensor
+from monai_vlsm.networks.checkpoint import fingerprint_tensor, install_checkpoint_hooks
 from monai_vlsm.networks.text import end_of_text, tokenize
 
 
@@ -51,8 +51,8 @@ class CLIPSegNetwork(nn.Module):
         tokens = self._default_tokens(prompt)
         self.default_input_ids = nn.Buffer(tokens["input_ids"])
         self.default_attention_mask = nn.Buffer(tokens["attention_mask"])
-        self.backbone_label = nn.Buffer(label_tensor(source))
-        guard_checkpoints(self)
+        self.backbone_fingerprint = nn.Buffer(fingerprint_tensor(source))
+        install_checkpoint_hooks(self)
 
     def forward(
         self,

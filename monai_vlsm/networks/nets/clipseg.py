@@ -14,13 +14,18 @@ from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.text import end_of_text
 
 
-class _Behind:
-    """Forward hook that sends what a frozen layer returns through an adapter; an object, so that copies stay apart."""
+class AdapterHook:
+    """Forward hook that sends what a frozen layer returns through an adapter.
+
+    An object, not a closure, so that deepcopy gives each copy its own adapter. A hook, not a wrapped layer, so that
+    names in checkpoints do not depend on the module paths of transformers.
+    """
 
     def __init__(self, adapter: nn.Module) -> None:
         self.adapter = adapter
 
     def __call__(self, module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+        """Adapt ``output`` (B, L, D)."""
         return self.adapter(output)
 
 
@@ -91,8 +96,8 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
         for layer, behind_attention, behind_mlp in zip(
             encoder.encoder.layers, attention_adapters, mlp_adapters, strict=False
         ):
-            layer.self_attn.out_proj.register_forward_hook(_Behind(behind_attention))
-            layer.mlp.fc2.register_forward_hook(_Behind(behind_mlp))
+            layer.self_attn.out_proj.register_forward_hook(AdapterHook(behind_attention))
+            layer.mlp.fc2.register_forward_hook(AdapterHook(behind_mlp))
 
     def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         return self.cond_adapter(super()._embed_text(input_ids, attention_mask))

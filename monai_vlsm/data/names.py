@@ -1,0 +1,45 @@
+"""What the name of a file tells: its kind, its stem, its place in natural order."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+"""Pictures for the screen, as opposed to medical formats with an affine."""
+MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
+IMAGE_SUFFIXES = (*RASTER_SUFFIXES, *MEDICAL_SUFFIXES)
+KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")
+"""Pictures that a prepared data set takes over as they are; all others become PNG."""
+
+
+def is_raster(name: str | Path) -> bool:
+    """Tell whether a file is a picture for the screen."""
+    return str(name).lower().endswith(RASTER_SUFFIXES)
+
+
+def is_nifti(name: str | Path) -> bool:
+    """Tell whether a file is NIfTI."""
+    return str(name).lower().endswith((".nii", ".nii.gz"))
+
+
+def is_image(name: str | Path) -> bool:
+    """Tell whether a file is an image of a known kind, and not hidden."""
+    return not Path(name).name.startswith(".") and str(name).lower().endswith(IMAGE_SUFFIXES)
+
+
+def stem_of(name: str | Path) -> str:
+    """Return the name of a file without folder and suffix, also that of ``.nii.gz``."""
+    name = Path(name).name
+    return Path(name[: -len(".gz")] if name.lower().endswith(".gz") else name).stem
+
+
+def stem_below(path: Path, folder: Path) -> str:
+    """Return the path below ``folder`` without the suffix, with forward slashes."""
+    return re.sub(r"(\.nii\.gz|\.[^./]+)$", "", path.relative_to(folder).as_posix(), flags=re.IGNORECASE)
+
+
+def natural_order(name: str | Path) -> list[tuple[int, str]]:
+    """Sort key under which image 2 comes before image 10."""
+    parts = re.split(r"(\d+)", str(name).lower())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts] + [(-1, str(name))]

@@ -1,0 +1,74 @@
+"""What is known about a data set: names, terms, raw files, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monai_vlsm.data.sets.raw import RawCase, RawFiles
+
+MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/main"
+"""Where the copies of MedCLIPSeg are."""
+ASK = "Ask the authors before you pass images on."
+NO_TERMS = f"No licence was found with the images. {ASK}"
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """A data set, what its raw files are, and the defaults of its bundle.
+
+    Args:
+        name: of the bundle and of the folder below ``data/``.
+        title: as people call it.
+        modality: how the images were made.
+        target: what the masks show; the name of the label in MONAI Label, lower case.
+        prompt: what is segmented when nobody says otherwise; the first sentence of level p1.
+        source: where the images come from.
+        licence: terms of the images, in a sentence or two.
+        citation: of the data set.
+        size: number of images, in words.
+        raw: the files that ``prepare --source`` takes.
+        downloads: addresses of these files where no form has to be signed.
+        class_name: what one mask shows, for prompts made from masks; empty if it depends on the mask.
+        family: of prompts made from masks, see :func:`monai_vlsm.data.prompts.prompts_from_mask`.
+        where: end of a sentence in these prompts.
+        medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
+        medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
+        leaks: what its published split has in training and in another split, and the --split that mends it.
+        read: makes cases of its raw files; none where only the form of MedCLIPSeg is known.
+        group: in the form of MedCLIPSeg, from the stem of an image to its patient or sequence; empty if not known.
+        class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
+        evaluate_with: bundle whose network is evaluated on it; such a set has no bundle of its own.
+        backbone: default of the bundle.
+        learning_rate: of AdamW.
+        batch_size: images per step.
+        max_epochs: at most; training stops early when validation Dice does.
+        lr_patience: epochs without a lower validation loss before the learning rate falls.
+    """
+
+    name: str
+    title: str
+    modality: str
+    target: str
+    prompt: str
+    source: str
+    licence: str
+    citation: str
+    size: str = ""
+    raw: str = ""
+    downloads: tuple[str, ...] = ()
+    class_name: str = ""
+    family: str = "phrase"
+    where: str = "in the image"
+    medvlsm: str = ""
+    medclipseg: str = ""
+    leaks: str = ""
+    evaluate_with: str = ""
+    backbone: str = "CIDAS/clipseg-rd64-refined"
+    learning_rate: float = 1e-3
+    batch_size: int = 32
+    max_epochs: int = 200
+    lr_patience: int = 5
+    read: Callable[[RawFiles], list[RawCase]] = lambda files: []
+    group: Callable[[str], str] = lambda stem: ""
+    class_of: Callable[[str], str] = lambda stem: ""

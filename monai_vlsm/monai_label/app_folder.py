@@ -1,0 +1,164 @@
+"""Prepare the folder of a MONAI Label app: its code, and a copy of each bundle that learns from the annotations."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from monai.bundle import ConfigParser
+
+from monai_vlsm.bundle import (
+    bundle_config,
+    bundle_parser,
+    filled_template,
+    find_bundle,
+    installed_versions,
+    read_without_foreign_code,
+    refuse_foreign_code,
+)
+from monai_vlsm.data.sets import DATASETS
+from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.networks import load_checkpoint
+
+CODE = Path(__file__).parent / "app" / "main.py"
+MODEL = Path("models", "model.pt")
+UNTRAINED = Path("models", "untrained.sha256")
+"""Digest of a model that was never trained; training writes another model, and leaves this file."""
+
+
+def write_app(folder: Path) -> None:
+    """Write MONAI Label's sample app for bundles into ``folder``, with our ``main.py`` on top of its own.
+
+    Raises:
+        MissingFileError: if MONAI Label is not installed in this environment.
+        DataError: if it cannot write its sample app.
+    """
+    if importlib.util.find_spec("monailabel") is None:
+        raise MissingFileError(
+            f"MONAI Label is not installed beside {sys.executable!r}. scripts/label_env.sh makes an environment with "
+            "it (.venv-label); run this command with the python of that environment."
+        )
+    with tempfile.TemporaryDirectory() as temporary:
+        command = [sys.executable, "-m", "monailabel.main", "apps", "--download", "--name", "monaibundle"]
+        done = subprocess.run([*command, "--output", temporary], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise DataError(f"MONAI Label cannot write its app 'monaibundle': {(done.stdout + done.stderr).strip()}")
+        sample = Path(temporary) / "monaibundle"
+        (sample / "main.py").rename(sample / "monaibundle.py")
+        shutil.copytree(sample, folder, dirs_exist_ok=True)
+    shutil.copy(CODE, folder / "main.py")
+
+
+def add_bundle(
+    folder: Path, bundle: str, backbone: str | None = None, untrained: bool = False, trust: bool = False
+) -> tuple[str, str]:
+    """Copy a bundle into the app in ``folder``, unless it is there, and load its model once to see that it fits.
+
+    A copy that began untrained and has learned nothing yet gives way to a model that its bundle got since.
+
+    Args:
+        folder: of the app.
+        bundle: folder of a bundle, or the name of one: ``bundles/NAME``, or a new one of that data set.
+        backbone: in place of the bundle's own; written into the copy's configurations.
+        untrained: whether a bundle without ``models/model.pt`` gets one with adapters as they are before training.
+        trust: also take what this package's own bundles do not have. It can be any code.
+
+    Returns:
+        The name of the model on the server, and what was done, in words.
+
+    Raises:
+        MissingFileError: if there is no such bundle, or it has no ``models/model.pt``.
+        DataError: if its checkpoint does not fit, or it has code of its own. The app is as it was before.
+    """
+    source = find_bundle(bundle)
+    copy = folder / "model" / source.resolve().name
+    if backbone is not None and backbone != "tiny" and Path(backbone).expanduser().is_dir():
+        backbone = str(Path(backbone).expanduser().absolute())
+    if (copy / MODEL).is_file() and not (_is_untrained(copy) and (source / MODEL).is_file()):
+        _check(copy, backbone, trust)
+        done = f"was in {copy} already and stays as it is, with what it has learned"
+    else:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".", dir=copy.parent) as temporary:
+            fresh = Path(temporary) / copy.name
+            _copy_bundle(source, bundle, fresh)
+            if not (fresh / MODEL).is_file():
+                _begin_untrained(fresh, source, bundle_parser(fresh, backbone, trust), untrained)
+            _check(fresh, backbone, trust)
+            shutil.rmtree(copy, ignore_errors=True)
+            fresh.rename(copy)
+        done = f"copied to {copy}"
+    if _is_untrained(copy):
+        done += "; UNTRAINED: its masks mean nothing before you have labelled and trained"
+    return copy.name, done
+
+
+def server_command(folder: Path, studies: Path, models: Sequence[str], host: str, port: int) -> list[str]:
+    """Return the command that serves the app; with these settings it needs no network."""
+    command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(folder), "--studies", str(studies)]
+    command += ["--host", host, "--port", str(port), "--conf", "models", ",".join(models)]
+    return [*command, "--conf", "zoo_source", "ngc", "--conf", "sam2", "false"]
+
+
+def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
+    if source.is_dir():
+        bundle_config(source, "inference")
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("eval"))
+    elif bundle in DATASETS:
+        for path, text in filled_template(DATASETS[bundle], installed_versions()).items():
+            (copy / path).parent.mkdir(parents=True, exist_ok=True)
+            (copy / path).write_text(text, encoding="utf-8")
+    else:
+        raise MissingFileError(
+            f"there is no bundle {bundle!r}: no folder {str(source.absolute())!r}, and no data set of that name "
+            f"(there are {', '.join(DATASETS)})."
+        )
+
+
+def _check(bundle: Path, backbone: str | None, trust: bool) -> None:
+    """Load the model as the server will, and write the backbone that it fits into the configurations."""
+    if not trust:
+        _refuse_foreign_code(bundle)
+    load_checkpoint(bundle_parser(bundle, backbone, trust).get_parsed_content("network_def"), bundle / MODEL)
+    for name in ("train", "inference") if backbone is not None else ():
+        path = bundle_config(bundle, name)
+        config = {**json.loads(path.read_text(encoding="utf-8")), "backbone": backbone}
+        path.write_text(json.dumps(config, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _refuse_foreign_code(bundle: Path) -> None:
+    """Make sure that a server that infers and trains runs no code but the template's."""
+    refuse_foreign_code(bundle)
+    for name in ("train", "multi_gpu_train"):
+        # MONAI Label would take NAME.yaml for a NAME.json that is not there.
+        read_without_foreign_code(bundle_config(bundle, name))
+
+
+def _begin_untrained(bundle: Path, source: Path, parser: ConfigParser, untrained: bool) -> None:
+    if not untrained:
+        raise MissingFileError(
+            f"there is no trained model {str((source / MODEL).absolute())!r}. Choose one:\n"
+            "  1. train it first:  python -m monai.bundle run training --config_file bundles/NAME/configs/train.json\n"
+            "  2. begin without:  --untrained; its masks mean nothing before you have labelled and trained"
+        )
+    (bundle / MODEL).parent.mkdir(exist_ok=True)
+    torch.save({"model": parser.get_parsed_content("network_def").state_dict()}, bundle / MODEL)
+    (bundle / UNTRAINED).write_text(_digest(bundle / MODEL), encoding="utf-8")
+
+
+def _is_untrained(bundle: Path) -> bool:
+    """Tell whether the model is still the one that :func:`_begin_untrained` wrote."""
+    mark = bundle / UNTRAINED
+    return mark.is_file() and mark.read_text(encoding="utf-8") == _digest(bundle / MODEL)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

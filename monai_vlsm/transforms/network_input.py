@@ -1,0 +1,80 @@
+"""What CLIPSeg takes: pictures resized and normalized, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from torch.nn.functional import interpolate
+
+from monai_vlsm.errors import DataError
+from monai_vlsm.transforms.load import name_of
+from monai_vlsm.transforms.upright import UprightView, upright_slices
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def network_input(pictures: torch.Tensor, image_size: int) -> torch.Tensor:
+    """Resize pictures (N, 3, H, W) in [0, 1] to squares of ``image_size`` pixels and normalise them for CLIPSeg.
+
+    Antialiased bilinear, as PIL resizes (test_preprocessing_equals_pil).
+    """
+    pictures = interpolate(pictures, size=(image_size, image_size), mode="bilinear", antialias=True)
+    mean, std = _imagenet(pictures)
+    return (pictures - mean) / std
+
+
+def denormalized(pictures: torch.Tensor) -> torch.Tensor:
+    """Undo the normalisation of :func:`network_input`: (N, 3, H, W) in [0, 1], for looking at."""
+    mean, std = _imagenet(pictures)
+    return pictures * std + mean
+
+
+def _imagenet(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    mean, std = (like.new_tensor(values).view(1, 3, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    return mean, std
+
+
+class ToNetworkImaged(MapTransform):
+    """Turn a loaded 2D image into what the network takes: (3, ``image_size``, ``image_size``), upright, normalised.
+
+    Args:
+        keys: of images (C, W, H) or (C, W, H, 1) in [0, 1].
+        image_size: height and width in pixels.
+    """
+
+    def __init__(self, keys: KeysCollection, image_size: int, allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.image_size = image_size
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the images in ``data``."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = network_input(_one_slice(result[key]), self.image_size)[0]
+        return result
+
+
+class ToNetworkMaskd(ToNetworkImaged):
+    """Turn a loaded 2D mask (1, W, H[, 1]) into (1, ``image_size``, ``image_size``), upright, nearest neighbour."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the masks in ``data``."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            picture = _one_slice(result[key])[:, :1]
+            result[key] = interpolate(picture, size=(self.image_size, self.image_size), mode="nearest-exact")[0]
+        return result
+
+
+def _one_slice(image: torch.Tensor) -> torch.Tensor:
+    pictures = upright_slices(image, UprightView.of(image))
+    if len(pictures) > 1:
+        raise DataError(
+            f"{name_of(image)!r} has {len(pictures)} slices: training takes one slice per entry of a datalist."
+        )
+    return pictures

@@ -1,0 +1,69 @@
+"""A MONAI Label server in its own environment, on a copy of the busi bundle with the tiny backbone."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import itk
+import numpy as np
+import pytest
+import torch
+from monai_label.pictures import KINDS, write_picture
+from monai_label.server import PYTHON, Answer, LabelServer
+
+from monai_vlsm.networks import CLIPSegDenseAdapter
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    """A copy of the busi bundle whose adapters change little, so that it follows prompts as the tiny backbone does."""
+    folder = tmp_path_factory.mktemp("bundles") / "busi"
+    shutil.copytree(ROOT / "bundles" / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
+    torch.manual_seed(0)
+    network = CLIPSegDenseAdapter("tiny", bottleneck=64, prompt="Tumor in the breast ultrasound image.")
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            if ".up." in name:
+                parameter.mul_(0.01)
+    (folder / "models").mkdir()
+    torch.save({"model": network.state_dict()}, folder / "models" / "model.pt")
+    # A client cannot choose the learning rate; with this one a few epochs are enough to see that it learns.
+    train = folder / "configs" / "train.json"
+    train.write_text(re.sub(r'("learning_rate": )[^,]+', r"\g<1>0.01", train.read_text()))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, bundle) -> Iterator[LabelServer]:
+    if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
+        pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
+    folder = tmp_path_factory.mktemp("label")
+    studies = folder / "studies"
+    studies.mkdir()
+    for name in KINDS:
+        write_picture(studies, name)
+    with LabelServer(folder, studies, [str(bundle)], ["--backbone", "tiny"]) as started:
+        yield started
+
+
+@pytest.fixture
+def read(tmp_path) -> Callable[[Answer], itk.Image]:
+    """Read the mask in an answer as Slicer does."""
+
+    def read_mask(answer: Answer) -> itk.Image:
+        assert answer.status == 200, answer.body[:500]
+        path = tmp_path / "answer.nrrd"
+        path.write_bytes(answer.mask)
+        return itk.imread(str(path))
+
+    return read_mask
+
+
+@pytest.fixture
+def values(read) -> Callable[[Answer], np.ndarray]:
+    return lambda answer: itk.array_from_image(read(answer))

@@ -1,0 +1,141 @@
+"""Labels and training over REST, as 3D Slicer sends them."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from monai_label.pictures import picture, write_mask, write_picture
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from monai_vlsm.predictor import Predictor
+
+
+def wait_for_training(server, seconds=300):
+    """Wait for the end of the training that was started last, and return what became of it."""
+    end = time.monotonic() + seconds
+    while (task := server.request("GET", "/train/").json())["status"] in ("SUBMITTED", "RUNNING"):
+        assert time.monotonic() < end, f"training does not end: {task}"
+        time.sleep(1)
+    return task
+
+
+def weights(server):
+    return torch.load(server.app / "model" / "busi" / "models" / "model.pt", weights_only=True)["model"]
+
+
+def steps(server):
+    events = EventAccumulator(str(server.app / "model" / "busi" / "eval")).Reload()
+    return [event.step for event in events.Scalars("train_loss")]
+
+
+def half(mask_of=picture):
+    mask = np.zeros(mask_of().shape, np.uint8)
+    mask[:, : mask.shape[1] // 2] = 1
+    return mask
+
+
+@pytest.fixture(scope="module")
+def labelled(server, tmp_path_factory):
+    """Four images with a mask of their left half: two of the studies, one uploaded by Slicer, one with a PNG mask."""
+    folder = tmp_path_factory.mktemp("labels")
+    Image.fromarray(half() * 255).save(folder / "half.png")
+    one_slice = write_mask(folder / "half.nii.gz", half())
+    answers = [
+        server.add_image("uploaded", write_picture(folder, "colour")),
+        server.save_label("uploaded", one_slice),
+        server.save_label("grey", one_slice),
+        server.save_label("rgb_jpg", one_slice),
+        server.save_label("palette", folder / "half.png"),
+    ]
+    assert [answer.status for answer in answers] == [200] * 5, answers
+    return server
+
+
+@pytest.fixture(scope="module")
+def trained(labelled):
+    """The state before training, and what Slicer's button Train did with its own options and fewer epochs."""
+    before = weights(labelled), labelled.infer("busi", "grey").mask
+    options = {**labelled.options("trainers", "busi"), "max_epochs": 12}
+    assert options["run_id"] == ""
+    assert labelled.train("busi", **options).status == 200
+    return before, wait_for_training(labelled)
+
+
+def test_training_without_labels_is_refused_with_a_reason(server):
+    answer = server.train("busi", run_sync=True)
+    assert (answer.status, answer.reason) == (400, "there is nothing to train on: submit a label first.")
+
+
+def test_labels_of_slicer_are_kept_with_their_images(labelled):
+    listed = labelled.request("GET", "/datastore/?output=train").json()
+    assert sorted(entry["image"].rsplit("/", 1)[1] for entry in listed) == [
+        "grey.png",
+        "palette.png",
+        "rgb_jpg.jpg",
+        "uploaded.nii.gz",
+    ]
+
+
+def test_slicers_training_ends_well_and_trains_once(labelled, trained):
+    _, task = trained
+    assert task["status"] == "DONE", task
+    assert steps(labelled) == list(range(1, 13)), "12 epochs of one batch are 12 steps"
+
+
+def test_training_changes_the_model(labelled, trained):
+    (before, _), _ = trained
+    after = weights(labelled)
+    assert after.keys() == before.keys()
+    assert any(not torch.equal(after[name], before[name]) for name in before if after[name].is_floating_point())
+
+
+def test_the_next_inference_uses_what_was_learned(labelled, trained, values, tmp_path):
+    (_, mask_before), _ = trained
+    answer = labelled.infer("busi", "grey")
+    fresh = Predictor.from_bundle(labelled.app / "model" / "busi", device="cpu")
+    expected = fresh.set_image(write_picture(tmp_path, "grey")).predict("Tumor in the breast ultrasound image.").mask
+    np.testing.assert_array_equal(values(answer), expected)
+    assert answer.mask != mask_before
+    overlap = 2 * (expected & (half() > 0)).sum() / (expected.sum() + half().sum())
+    assert overlap > 0.8, "it was trained on the left half"
+
+
+@pytest.mark.parametrize("run_id", ["", "run", "training"])
+@pytest.mark.parametrize("val_split", [0.2, 0.0])
+def test_every_way_to_start_training_writes_a_model(labelled, trained, run_id, val_split):
+    path = labelled.app / "model" / "busi" / "models" / "model.pt"
+    before = path.stat().st_mtime_ns
+    answer = labelled.train("busi", run_sync=True, run_id=run_id, val_split=val_split, max_epochs=1)
+    assert answer.status == 200, answer.body
+    assert path.stat().st_mtime_ns > before
+
+
+def test_training_a_model_that_is_not_there_gets_a_reason(labelled):
+    answer = labelled.train("wrong", run_sync=True)
+    assert (answer.status, "there is no model 'wrong'" in answer.reason) == (404, True), answer.body
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"max_epochs": "$exit()"},
+        {"max_epochs": {"_target_": "os.abort"}},
+        {"tracking": "%evil.json"},
+        {"other": [{"a": "@run"}]},
+    ],
+)
+def test_options_that_would_be_evaluated_get_a_reason(labelled, trained, options):
+    answer = labelled.train("busi", run_sync=True, **options)
+    assert (answer.status, "may not begin with" in answer.reason) == (400, True), answer.body
+
+
+def test_a_mask_of_another_size_gets_a_reason_and_the_server_lives_on(labelled, trained, tmp_path):
+    assert labelled.save_label("rgba", write_mask(tmp_path / "small.nii.gz", half()[:10])).status == 200
+    answer = labelled.train("busi", run_sync=True, max_epochs=1)
+    labelled.request("DELETE", "/datastore/label?id=rgba&tag=final")
+    assert (answer.status, "rgba" in answer.reason) == (400, True), answer.body
+    assert labelled.infer("busi", "grey").status == 200
