@@ -16,10 +16,11 @@ from monai_vlsm.custom_data.matching import Matches, match_masks
 from monai_vlsm.custom_data.request import CustomDataRequest
 from monai_vlsm.custom_data.writing import write_cases
 from monai_vlsm.data.datalist import load_splits
-from monai_vlsm.data.folder import is_free, is_there, new_folder
+from monai_vlsm.data.folder import is_free, is_there
 from monai_vlsm.data.names import stem_below
 from monai_vlsm.data.prepare.download import file_sha256
 from monai_vlsm.data.sets import DatasetFacts
+from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError
 
 _STEPS_PER_EPOCH = 20

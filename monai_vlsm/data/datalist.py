@@ -13,6 +13,7 @@ from typing import Any
 
 from monai_vlsm.data.names import IMAGE_SUFFIXES, is_image, natural_order
 from monai_vlsm.data.splits import SPLITS, nested_subset
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 
 DATALIST_NAME = "datalist.json"
@@ -101,12 +102,8 @@ def write_datalist(
     for split in SPLITS:
         content[split] = [_checked_entry(e, f"split {split!r}, entry {i}") for i, e in enumerate(splits.get(split, ()))]
         _check_files([_absolute(entry, folder) for entry in content[split]], folder, split)
-    part = folder / f".{DATALIST_NAME}.{os.getpid()}.part"
-    try:
+    with replace_whole(folder / DATALIST_NAME) as part:
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
-        os.replace(part, folder / DATALIST_NAME)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read_description(dataset_dir: str | Path) -> str:

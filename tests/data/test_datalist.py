@@ -1,7 +1,6 @@
 """Tests of reading and writing datalists."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -289,8 +288,8 @@ def test_a_failed_write_keeps_the_older_file_and_leaves_no_other(folder, monkeyp
     def fail(*_paths):
         raise OSError("disk full")
 
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(DataError, match="disk full"):
         write_datalist(folder, {"test": [entry("2.png")]})
     assert (folder / "datalist.json").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == ["datalist.json", "images", "masks"]

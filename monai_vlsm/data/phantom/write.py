@@ -12,9 +12,10 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from monai_vlsm.data.datalist import SPLITS, load_datalist, write_datalist
-from monai_vlsm.data.folder import is_there, new_folder
+from monai_vlsm.data.folder import is_there
 from monai_vlsm.data.phantom.scene import CLASSES, Scene, draw_phantom
 from monai_vlsm.data.prompts import prompts_from_mask
+from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError
 
 __all__ = ["CLASSES", "DEFAULT_COUNTS", "Scene", "draw_phantom", "write_phantom"]

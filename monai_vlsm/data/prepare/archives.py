@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from tqdm.auto import tqdm
 
-from monai_vlsm.data.folder import require_space
+from monai_vlsm.data.whole import require_space
 from monai_vlsm.errors import DataError, MissingFileError
 
 _OTHERS = (".rar", ".7z")

@@ -16,7 +16,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from monai_vlsm.data.datalist import SPLITS, write_datalist
-from monai_vlsm.data.folder import is_there, new_folder
+from monai_vlsm.data.folder import is_there
 from monai_vlsm.data.prepare.annotations import Annotation, Annotations
 from monai_vlsm.data.prepare.archives import open_sources
 from monai_vlsm.data.prepare.placing import PreparedCase, SplitEntry, assign_splits, require_groups
@@ -24,6 +24,7 @@ from monai_vlsm.data.prompts import LocationRule, prompts_from_mask
 from monai_vlsm.data.sets import DATASETS, DatasetFacts, find_cases
 from monai_vlsm.data.sets.brain import tumor_in
 from monai_vlsm.data.sets.raw import Mask, RawCase, RawFiles, open_picture
+from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError, UserError
 
 Prompts = Literal["medvlsm", "medclipseg", "generated"]

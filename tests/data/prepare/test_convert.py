@@ -232,7 +232,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(raw, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(module, "_write_mask", full)
-    with pytest.raises(DataError, match=r"disk is full: .*out.* needs more than"):
+    with pytest.raises(DataError, match=r"cannot write .*out.*: the disk is full"):
         prepare("udiat", [raw("udiat")], tmp_path / "out", "generated", progress=False)
     assert {path.name for path in tmp_path.iterdir()} == {"raw"}
 

@@ -1,0 +1,130 @@
+"""Write files and folders whole or not at all: something unfinished never stands under its final name."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from secrets import token_hex
+
+from monai_vlsm.errors import DataError, UserError
+
+_ABANDONED = 3600
+"""Seconds without a write after which something unfinished belongs to nobody: its process was killed."""
+
+
+@contextmanager
+def replace_whole(path: str | Path) -> Iterator[Path]:
+    """Give the name of a temporary file that becomes ``path`` when all went well, and vanishes otherwise.
+
+    It lies beside ``path`` and ends as ``path`` does, because many libraries choose the format by the suffix. No other
+    process has the same name, nor one on another machine that shares the disk. What killed processes left is removed.
+
+    Args:
+        path: of the file; its folder is made if it is not there.
+
+    Raises:
+        DataError: if the disk is full or the file cannot be written; what was there before is untouched.
+    """
+    path = Path(path)
+    part = _unfinished(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_abandoned(path)
+        yield part
+        part.replace(path)
+    except UserError:
+        raise
+    except OSError as error:
+        raise DataError(what_failed(path, error)) from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_folder(out: Path, size: int = 0) -> Iterator[Path]:
+    """Give an empty folder beside ``out`` that becomes ``out`` when all went well, and vanishes otherwise.
+
+    Args:
+        out: to make.
+        size: bytes that will be needed at least.
+
+    Raises:
+        DataError: if the disk is full or the folder cannot be written.
+    """
+    made = [parent for parent in out.parents if not parent.exists()]
+    part = _unfinished(out)
+    try:
+        part.mkdir(parents=True)
+        remove_abandoned(out)
+        require_space(part, size, f"write {str(out)!r}")
+        yield part
+        if out.exists():
+            out.rmdir()
+        part.replace(out)
+    except UserError:
+        raise
+    except OSError as error:
+        raise DataError(what_failed(out, error, max(size, _size(part)))) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        for parent in made:
+            if parent.is_dir() and not any(parent.iterdir()):
+                parent.rmdir()
+
+
+def remove_abandoned(path: str | Path, seconds: float = _ABANDONED) -> None:
+    """Remove what killed processes left of a file or folder.
+
+    Args:
+        path: its final name.
+        seconds: without a write since then; 0 where nobody else can be writing.
+    """
+    path = Path(path)
+    for part in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
+        if time.time() - _last_write(part) >= seconds:
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, size: int, purpose: str) -> None:
+    """Raise a DataError unless the disk of ``folder`` has room for ``size`` bytes."""
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise DataError(
+            f"there is not enough room to {purpose}: {size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free. "
+            "Nothing was left behind: make room, or choose a folder on another disk."
+        )
+
+
+def what_failed(path: Path, error: OSError, size: int = 0) -> str:
+    """Say why ``path``, of at least ``size`` bytes where that is known, could not be written, and what to do."""
+    reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
+    reason += f", it needs more than {size / 1e6:,.0f} MB" if size else ""
+    return (
+        f"cannot write {str(path)!r}: {reason}. Nothing unfinished was left behind: make room, or choose a folder on "
+        "another disk."
+    )
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f".{token_hex(8)}.part.{path.name}")
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _last_write(part: Path) -> float:
+    """Return the time of the latest change in a file or folder; now if it vanishes meanwhile."""
+    try:
+        return max(os.stat(path).st_mtime for path in (part, *part.rglob("*")))
+    except FileNotFoundError:
+        return time.time()
