@@ -63,6 +63,7 @@ def _groups(
 ) -> tuple[dict[str, str], str]:
     """Return the group of each image, and where it was read."""
     from monai_vlsm.custom_data.matching import group_names
+    from monai_vlsm.custom_data.request import compile_pattern
     from monai_vlsm.data.names import stem_below
 
     items = [entry for split in entries.values() for entry in split]
@@ -74,7 +75,8 @@ def _groups(
     images = list(dict.fromkeys(entry["image"] for entry in items))
     below = Path(os.path.abspath(folder.expanduser()))
     stems = [stem_below(Path(image), below).removeprefix("images/") for image in images]
-    return dict(zip(images, group_names(stems, pattern), strict=True)), f"as {pattern!r} finds them in the names"
+    groups_of_images = group_names(stems, compile_pattern(pattern, "--group-pattern"))
+    return dict(zip(images, groups_of_images, strict=True)), f"as {pattern!r} finds them in the names"
 
 
 def _token_counter(backbone: str | None) -> tuple[Callable[[Sequence[str]], list[int]], str]:

@@ -18,11 +18,11 @@ from monai_vlsm.transforms.upright import upright_slices
 Classes = Mapping[str, tuple[int, ...]]
 
 
-def read_case(case: ImageMaskPair, classes: Classes) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
+def read_pair(pair: ImageMaskPair, classes: Classes) -> tuple[torch.Tensor, dict[str, np.ndarray]]:
     """Read an image and its mask as the network sees them.
 
     Args:
-        case: the files.
+        pair: the files.
         classes: name -> values in the label map; without values, the mask is binary.
 
     Returns:
@@ -31,55 +31,55 @@ def read_case(case: ImageMaskPair, classes: Classes) -> tuple[torch.Tensor, dict
     Raises:
         UserError: if a file is damaged, the two do not fit, or the mask holds values that are no class; it names them.
     """
-    files: dict[Hashable, str] = {"image": str(case.image), "label": str(case.mask)}
+    files: dict[Hashable, str] = {"image": str(pair.image), "label": str(pair.mask)}
     loaded = LoadImageAnyd("image")(files)
     binary = not any(classes.values())
     loaded = (LoadMaskd if binary else LoadLabelMapd)("label")(loaded)
     EnsureSameSized(("image", "label"))(loaded)
-    _check_axes(case, loaded["image"], loaded["label"])
+    _check_axes(pair, loaded["image"], loaded["label"])
     image = loaded["image"]
     pictures = upright_slices(image, UprightView.of(image))[:, : image.shape[0]]
     values = upright_slices(loaded["label"], UprightView.of(loaded["label"]))[:, 0].numpy()
     if binary:
-        _refuse_label_map(case)
+        _refuse_label_map(pair)
         return pictures, dict.fromkeys(classes, values > 0)
-    _check_values(case, values, classes)
+    _check_values(pair, values, classes)
     return pictures, {name: np.isin(values, wanted) for name, wanted in classes.items() if name}
 
 
-def _check_axes(case: ImageMaskPair, image: torch.Tensor, mask: torch.Tensor) -> None:
-    if is_raster(case.image) or is_raster(case.mask):
+def _check_axes(pair: ImageMaskPair, image: torch.Tensor, mask: torch.Tensor) -> None:
+    if is_raster(pair.image) or is_raster(pair.mask):
         return
     axes = ["".join(str(code) for code in aff2axcodes(np.asarray(item.affine))) for item in (image, mask)]  # type: ignore[attr-defined]
     if axes[0] != axes[1]:
         raise DataError(
-            f"the axes of {str(case.image)!r} run to {axes[0]}, those of its mask {str(case.mask)!r} to {axes[1]}: "
+            f"the axes of {str(pair.image)!r} run to {axes[0]}, those of its mask {str(pair.mask)!r} to {axes[1]}: "
             "resample the mask to the image, or give it the image's affine if only the header is wrong."
         )
 
 
-def _refuse_label_map(case: ImageMaskPair) -> None:
+def _refuse_label_map(pair: ImageMaskPair) -> None:
     """Refuse a mask of several values, which would all be taken as the one class."""
-    if is_raster(case.mask):
-        with Image.open(case.mask) as mask:
+    if is_raster(pair.mask):
+        with Image.open(pair.mask) as mask:
             if mask.mode != "P":
                 return
-    values = np.unique(LoadLabelMapd("label")({"label": str(case.mask)})["label"].numpy())
+    values = np.unique(LoadLabelMapd("label")({"label": str(pair.mask)})["label"].numpy())
     found = [f"{value:g}" for value in values if value]
     if len(found) > 1:
         raise DataError(
-            f"the mask {str(case.mask)!r} holds the values {', '.join(found[:10])}, expected is one class: name them "
+            f"the mask {str(pair.mask)!r} holds the values {', '.join(found[:10])}, expected is one class: name them "
             f"all in place of --class-name, as in --classes {found[0]}=NAME,{found[1]}=NAME "
             "(one name for both joins them)."
         )
 
 
-def _check_values(case: ImageMaskPair, values: np.ndarray, classes: Classes) -> None:
+def _check_values(pair: ImageMaskPair, values: np.ndarray, classes: Classes) -> None:
     known = {0, *(value for wanted in classes.values() for value in wanted)}
     unknown = [f"{value:g}" for value in np.unique(values) if value not in known]
     if unknown:
         raise DataError(
-            f"the mask {str(case.mask)!r} holds {'value' if len(unknown) == 1 else 'values'} {', '.join(unknown[:10])}"
+            f"the mask {str(pair.mask)!r} holds {'value' if len(unknown) == 1 else 'values'} {', '.join(unknown[:10])}"
             f"{' ...' if len(unknown) > 10 else ''}, which --classes does not name. "
             f"Add {unknown[0]}=NAME, or {unknown[0]}= to leave it out."
         )

@@ -35,24 +35,24 @@ def everything(folder):
 
 def test_every_picture_with_a_mask_gets_an_entry_with_prompts(ask, polyps):
     summary = make(ask(polyps), polyps)
-    entries = entries_of(summary.data_set)
+    entries = entries_of(summary.dataset)
     assert {Path(entry["image"]).name for entry in entries} == {f"{p}_{n}.png" for p in range(5) for n in range(2)}
     assert sum(counts["empty masks"] for counts in summary.splits.values()) == 2
 
 
 def test_the_class_alone_does_not_tell_that_a_mask_is_empty(ask, polyps):
-    entries = entries_of(make(ask(polyps), polyps).data_set)
+    entries = entries_of(make(ask(polyps), polyps).dataset)
     assert {entry["prompts"]["p1"][0] for entry in entries} == {"polyp"}
     assert sorted(entry["prompts"]["p2"] == ["no polyp"] for entry in entries) == [False] * 8 + [True] * 2
 
 
 def test_the_location_in_a_prompt_is_the_one_a_person_sees(ask, polyps):
-    entry = next(e for e in entries_of(make(ask(polyps), polyps).data_set) if e["image"].endswith("0_0.png"))
+    entry = next(e for e in entries_of(make(ask(polyps), polyps).dataset) if e["image"].endswith("0_0.png"))
     assert "located in top left of the image" in entry["prompts"]["p6"][0]
 
 
 def test_patients_stay_together(ask, polyps):
-    splits = load_splits(make(ask(polyps, group_pattern=r"(\d+)_"), polyps).data_set)
+    splits = load_splits(make(ask(polyps, group_pattern=r"(\d+)_"), polyps).dataset)
     groups = [{entry["group"] for entry in entries} for entries in splits.values()]
     assert sorted(group for found in groups for group in found) == ["0", "1", "2", "3", "4"]
 
@@ -116,7 +116,7 @@ def test_slices_that_are_left_out_are_counted(ask, volumes):
 
 
 def test_slices_of_a_volume_stay_together(ask, volumes):
-    splits = load_splits(make(ask(volumes, CLASSES), volumes).data_set)
+    splits = load_splits(make(ask(volumes, CLASSES), volumes).dataset)
     groups = [{entry["group"] for entry in entries} for entries in splits.values()]
     assert sorted(group for found in groups for group in found) == ["case0", "case1", "case2", "case3"]
 
@@ -314,7 +314,7 @@ def test_a_full_disk_is_told_with_the_space_needed(ask, polyps, monkeypatch):
     def fill(*_arguments, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(build, "write_cases", fill)
+    monkeypatch.setattr(build, "write_pairs", fill)
     with pytest.raises(DataError, match=r"is full, it needs more than \d+ MB"):
         make(ask(polyps), polyps)
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
@@ -329,17 +329,17 @@ def test_too_little_space_is_told_before_anything_is_written(ask, polyps, monkey
 
 
 def test_an_interruption_leaves_nothing_behind(ask, polyps, monkeypatch):
-    def interrupt(request, cases, part, *_rest):
+    def interrupt(request, pairs, part, *_rest):
         (part / "images").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "write_cases", interrupt)
+    monkeypatch.setattr(build, "write_pairs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make(ask(polyps), polyps)
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
 
 
-def test_real_volumes_become_a_data_set(ask, shared_folder, tmp_path):
+def test_real_volumes_become_a_dataset(ask, shared_folder, tmp_path):
     source = shared_folder / "data" / "hippocampus_3d"
     classes = {"anterior hippocampus": (1,), "posterior hippocampus": (2,)}
     summary = make(ask(tmp_path, classes, images=source / "images", masks=source / "labels"), tmp_path)
@@ -348,5 +348,5 @@ def test_real_volumes_become_a_data_set(ask, shared_folder, tmp_path):
         "validation": 2,
         "test": 2,
     }
-    description = json.loads((summary.data_set / "datalist.json").read_text())["description"]
+    description = json.loads((summary.dataset / "datalist.json").read_text())["description"]
     assert "20 images with masks" in description

@@ -1,5 +1,6 @@
 """Tests of custom_data/matching.py."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def touch(tmp_path):
 
 def matched(request):
     """Return the names of images and masks that belong together."""
-    return {case.image.name: case.mask.name for case in match_masks(request).cases}
+    return {pair.image.name: pair.mask.name for pair in match_masks(request).pairs}
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def test_a_name_that_ends_like_a_mask_belongs_to_the_image_of_the_same_name(ask,
 def test_images_and_masks_may_lie_in_one_folder(ask, tmp_path, touch):
     touch("all/a.png", "all/a_mask.png", "all/b.png")
     found = match_masks(ask(tmp_path, images=tmp_path / "all", masks=tmp_path / "all"))
-    assert [(case.image.name, case.mask.name) for case in found.cases] == [("a.png", "a_mask.png")]
+    assert [(pair.image.name, pair.mask.name) for pair in found.pairs] == [("a.png", "a_mask.png")]
     assert [path.name for path in found.images_without_mask] == ["b.png"]
     assert found.masks_without_image == []
 
@@ -51,21 +52,21 @@ def test_images_and_masks_may_lie_in_one_folder(ask, tmp_path, touch):
 def test_one_folder_may_lie_in_the_other(ask, tmp_path, touch, images, masks):
     touch(images, masks)
     found = match_masks(ask(tmp_path, images=(tmp_path / images).parent, masks=(tmp_path / masks).parent))
-    assert [(case.image, case.mask) for case in found.cases] == [(tmp_path / images, tmp_path / masks)]
+    assert [(pair.image, pair.mask) for pair in found.pairs] == [(tmp_path / images, tmp_path / masks)]
     assert (found.images_without_mask, found.masks_without_image) == ([], [])
 
 
 def test_folders_may_be_relative(ask, tmp_path, touch, monkeypatch):
     touch("images/a.png", "masks/a.png", "here/notes.txt")
     monkeypatch.chdir(tmp_path / "here")
-    (case,) = match_masks(ask(tmp_path, images=Path("../images"), masks=Path("../masks"))).cases
-    assert (case.name, case.image) == ("a", tmp_path / "images" / "a.png")
+    (pair,) = match_masks(ask(tmp_path, images=Path("../images"), masks=Path("../masks"))).pairs
+    assert (pair.name, pair.image) == ("a", tmp_path / "images" / "a.png")
 
 
 def test_sub_folders_are_searched_and_become_part_of_the_name(ask, tmp_path, touch):
     touch("images/p1/a.png", "images/p2/a.png", "masks/p1/a.png", "masks/p2/a.png")
     found = match_masks(ask(tmp_path, group_pattern=r"^(p\d)/"))
-    assert [(case.name, case.group) for case in found.cases] == [("p1_a", "p1"), ("p2_a", "p2")]
+    assert [(pair.name, pair.group) for pair in found.pairs] == [("p1_a", "p1"), ("p2_a", "p2")]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_a_folder_without_images_is_named_with_its_option(ask, tmp_path, touch, 
 
 
 def test_groups_are_the_first_group_of_the_pattern():
-    assert group_names(["patient12_1", "patient12_2", "patient3_1"], r"(\d+)_") == ["12", "12", "3"]
+    assert group_names(["patient12_1", "patient12_2", "patient3_1"], re.compile(r"(\d+)_")) == ["12", "12", "3"]
 
 
 def test_without_a_pattern_every_image_is_its_own_group():
@@ -142,7 +143,7 @@ def test_without_a_pattern_every_image_is_its_own_group():
 
 def test_a_name_without_patient_is_refused_and_named():
     with pytest.raises(DataError, match="does not match 'control'"):
-        group_names(["12_1", "control"], r"(\d+)_")
+        group_names(["12_1", "control"], re.compile(r"(\d+)_"))
 
 
 def test_a_folder_of_masks_with_nothing_but_the_images_is_refused(ask, tmp_path, touch):
