@@ -18,8 +18,8 @@ from monai_vlsm.errors import DataError, MissingFileError
 
 DATALIST_NAME = "datalist.json"
 
-# File names of the published annotations, naamiinepal/medvlsm@dc36a3af.
-_PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
+PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
+"""Names of the annotations of naamiinepal/medvlsm."""
 
 
 def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, seed: int = 0) -> list[dict[str, Any]]:
@@ -186,7 +186,7 @@ def _read_split(folder: Path, split: str) -> tuple[Path, list[Any]]:
             f"expected {DATALIST_NAME!r} or the published layout (images/, masks/, anns/) in {str(folder)!r}, "
             f"found neither. {_how(folder)}"
         )
-    source = folder / "anns" / _PUBLISHED_FILES[split]
+    source = folder / "anns" / PUBLISHED_FILES[split]
     if not source.is_file():
         raise MissingFileError(f"expected the annotations of split {split!r} in {str(source)!r}, which is missing.")
     entries = _as_list(_read_json(source), str(source))

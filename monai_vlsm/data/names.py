@@ -10,6 +10,12 @@ RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """Pictures for the screen, as opposed to medical formats with an affine."""
 MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 IMAGE_SUFFIXES = (*RASTER_SUFFIXES, *MEDICAL_SUFFIXES)
+PIL_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+"""What Pillow may take a raster file for, whatever its name: left to itself it starts Ghostscript for an EPS."""
+ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz")
+"""Archives that are unpacked here."""
+FOREIGN_ARCHIVE_SUFFIXES = (".rar", ".7z")
+"""Archives that need another program."""
 KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Pictures that a prepared data set takes over as they are; all others become PNG."""
 
@@ -27,6 +33,11 @@ def is_nifti(name: str | Path) -> bool:
 def is_image(name: str | Path) -> bool:
     """Tell whether a file is an image of a known kind, and not hidden."""
     return not Path(name).name.startswith(".") and str(name).lower().endswith(IMAGE_SUFFIXES)
+
+
+def is_medical(name: str | Path) -> bool:
+    """Tell whether a file is of a medical format, in which everything above 0 is mask."""
+    return str(name).lower().endswith(MEDICAL_SUFFIXES)
 
 
 def stem_of(name: str | Path) -> str:
