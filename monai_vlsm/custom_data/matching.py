@@ -126,7 +126,11 @@ def _stems(folder: Path, option: str) -> Stems:
         raise MissingFileError(
             f"expected images (PNG, JPG, TIFF, NIfTI ...) in {str(folder)!r}, the folder under {option}; it holds none."
         ) from None
-    return {Path(item["image"]): stem_below(Path(item["image"]), folder) for item in found}
+    stems = {Path(item["image"]): stem_below(Path(item["image"]), folder) for item in found}
+    for path, stem in stems.items():
+        if stem.encode(errors="replace").decode() != stem:
+            raise DataError(f"expected file names in UTF-8, got {str(path)!r} in {str(folder)!r}: rename it.")
+    return stems
 
 
 def _place(path: Path) -> Path:
