@@ -12,7 +12,8 @@ MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 IMAGE_SUFFIXES = (*RASTER_SUFFIXES, *MEDICAL_SUFFIXES)
 PIL_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 """What Pillow may take a raster file for, whatever its name: left to itself it starts Ghostscript for an EPS."""
-ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz")
+TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz")
+ARCHIVE_SUFFIXES = (".zip", *TAR_SUFFIXES)
 """Archives that are unpacked here."""
 FOREIGN_ARCHIVE_SUFFIXES = (".rar", ".7z")
 """Archives that need another program."""
