@@ -227,7 +227,7 @@ def test_accents_may_be_stored_in_one_part_or_two(ask, tmp_path, touch, forms):
 @pytest.mark.parametrize("name", ["A.png", "a!.png", "(a).png"])
 def test_names_that_differ_in_case_or_signs_only_are_refused(ask, tmp_path, touch, name):
     touch("images/a.png", "masks/a.png", f"images/{name}", f"masks/{name}")
-    with pytest.raises(DataError, match="one image that is written as 'a'.*rename one"):
+    with pytest.raises(DataError, match=r"one image that is written as 'a'.*rename one"):
         match_masks(ask(tmp_path))
 
 
@@ -247,7 +247,7 @@ def test_a_name_without_a_letter_is_refused(ask, tmp_path, touch):
 
 def test_a_name_that_is_too_long_is_refused_before_anything_is_written(ask, tmp_path, touch):
     touch(f"images/{'p' * 100}/{'q' * 100}.png", f"masks/{'p' * 100}/{'q' * 100}.png")
-    with pytest.raises(DataError, match="is too long.*at most 200 bytes"):
+    with pytest.raises(DataError, match=r"is too long.*at most 200 bytes"):
         match_masks(ask(tmp_path))
 
 

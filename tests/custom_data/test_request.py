@@ -50,7 +50,9 @@ def test_a_value_of_two_classes_is_refused():
         parse_classes("1=lv,1=la")
 
 
-@pytest.mark.parametrize("name", ["$import os", "@prompt", "%train", "left\nventricle", "lv @prompt", "_", "lv\u202e", 'lv"; ls "', "`ls`"])
+@pytest.mark.parametrize(
+    "name", ["$import os", "@prompt", "%train", "left\nventricle", "lv @prompt", "_", "lv\u202e", 'lv"; ls "', "`ls`"]
+)
 def test_a_class_name_that_would_be_code_in_a_bundle_is_refused(ask, tmp_path, name):
     with pytest.raises(DataError, match="begins with a letter"):
         ask(tmp_path, {name: ()})
