@@ -10,6 +10,7 @@ from monai_vlsm.data.sets.raw import RawCase, RawFiles
 MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/main"
 """Where the copies of MedCLIPSeg are."""
 ASK = "Ask the authors before you pass images on."
+MEDVLSM_PROMPTS = "The prompts of the published annotations come from\nhttps://github.com/naamiinepal/medvlsm (MIT)."
 NO_TERMS = f"No licence was found with the images. {ASK}"
 
 
@@ -26,6 +27,7 @@ class DatasetFacts:
         source: where the images come from.
         licence: terms of the images, in a sentence or two.
         citation: of the data set.
+        prompt_source: where the prompts come from, a sentence.
         size: number of images, in words.
         raw: the files that ``prepare --source`` takes.
         downloads: addresses of these files where no form has to be signed.
@@ -54,6 +56,7 @@ class DatasetFacts:
     source: str
     licence: str
     citation: str
+    prompt_source: str = MEDVLSM_PROMPTS
     size: str = ""
     raw: str = ""
     downloads: tuple[str, ...] = ()
