@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks.facts import Facts
 from monai_vlsm.networks.legacy import OLD_LABEL, guess_method, read_old_label
+from monai_vlsm.networks.saving import save_whole
 from monai_vlsm.networks.sharing import hash_tensor
 from monai_vlsm.networks.torch_file import read_torch_file
 
@@ -49,8 +49,7 @@ def save_adapters(network: nn.Module, path: str | Path) -> None:
     Raises:
         DataError: if the disk is full or the folder cannot be written.
     """
-    with replace_whole(path) as part:
-        torch.save({"model": _unwrapped(network).state_dict()}, part)
+    save_whole({"model": _unwrapped(network).state_dict()}, path)
 
 
 def load_checkpoint(network: _Network, path: str | Path) -> _Network:
