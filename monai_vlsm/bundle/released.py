@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.bundle.fill import TEMPLATE
-from monai_vlsm.bundle.values import TEXT
+from monai_vlsm.bundle.values import TEXT, Rule, rule_of
 
 RELEASED = Path(__file__).parent / "released"
 """``VERSION.json`` holds the template of a release; ``scripts/bundles/release.py`` writes it."""
@@ -31,13 +30,17 @@ class Released:
         template: the running version's own, with ``{{NAME}}`` where a bundle has a value.
         at: what any release has at a place, as :func:`kind_and_value`.
         everywhere: places that every release has.
-        plain: the value of a top-level key in a release where it is a plain one.
+        rules: what a top-level key may hold, where a value may stand.
     """
 
     template: dict[str, Any]
     at: dict[Place, set[tuple[type, Any]]]
     everywhere: set[Place]
-    plain: dict[str, Any]
+    rules: dict[str, Rule]
+
+    def has(self, place: Place, value: Any) -> bool:
+        """Tell whether a release has ``value`` at ``place``."""
+        return kind_and_value(value) in self.at.get(place, ())
 
 
 @cache
@@ -51,8 +54,9 @@ def released(name: str) -> Released:
     if ("backbone",) in at:
         at["backbone",].add(kind_and_value(OWN_BACKBONE))
     everywhere = set.intersection(*({place for place, _ in leaves(config)} for config in templates))
-    plain = {key: value for config in templates for key, value in config.items() if is_plain(value)}
-    return Released(template, at, everywhere, plain)
+    pairs = [(key, value) for config in templates for key, value in config.items()]
+    rules = {key: rule for key, value in pairs if (rule := rule_of(key, value if is_plain(value) else None))}
+    return Released(template, at, everywhere, rules)
 
 
 @cache
@@ -80,7 +84,7 @@ def leaves(config: Any, place: Place = ()) -> Iterator[tuple[Place, Any]]:
 
 def is_blank(value: Any) -> bool:
     """Tell whether the template leaves a place for a value of the bundle, and has none of its own."""
-    return isinstance(value, str) and bool(re.fullmatch(r"\{\{\w+\}\}", value))
+    return isinstance(value, str) and "{{" in value
 
 
 def kind_and_value(value: Any) -> tuple[type, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,29 @@ from monai_vlsm.bundle.released import (
     Released,
     is_blank,
     is_plain,
-    kind_and_value,
     leaves,
     logging_texts,
     released,
 )
-from monai_vlsm.bundle.values import require_value, rule_of, shortened
+from monai_vlsm.bundle.values import RULES, require_value, shortened
 from monai_vlsm.errors import DataError
 
 CONFIGS = ("inference", "train", "evaluate", "multi_gpu_train")
 """Configurations that MONAI runs."""
+
+MOVED: dict[Place, str] = {
+    ("network_def", "bottleneck"): "bottleneck",
+    ("network_def", "adapt_vision"): "adapt_vision",
+    ("network_def", "adapt_text"): "adapt_text",
+    ("network_def", "adapt_cond"): "adapt_cond",
+    ("loss", "lambda_dice"): "lambda_dice",
+    ("loss", "lambda_ce"): "lambda_ce",
+    ("early_stop", "min_delta"): "min_delta",
+}
+"""Values that people changed where 0.1.0 had them, and their top-level keys of today.
+
+A configuration that lacks the key does without it: in inference the checkpoint knows how its network is built.
+"""
 
 
 def read_without_foreign_code(path: str | Path) -> dict[str, Any]:
@@ -58,11 +71,16 @@ def without_foreign_code(name: str, config: Mapping[str, Any], path: str | Path)
         path: of the file, for messages.
     """
     known = released(name)
-    values = {key: value for key, value in config.items() if is_plain(value) and _may_be_plain(known, key)}
-    for found in _foreign({key: value for key, value in config.items() if key not in values}, known):
+    values = {key: value for key, value in config.items() if key in known.rules and is_plain(value)}
+    moved = {place: value for place in MOVED if (value := _moved(config, place, known)) is not None}
+    for found in _foreign({key: value for key, value in config.items() if key not in values}, known, moved):
         raise DataError(_refusal(path, found))
     for key, value in values.items():
-        require_value(key, value, known.plain.get(key), path)
+        if not (value is None and known.has((key,), None)):
+            require_value(known.rules[key], value, key, path)
+    for place, value in moved.items():
+        require_value(RULES[MOVED[place]], value, _text_of(place), path)
+        values[MOVED[place]] = value
     for key, value in known.template.items():
         if key not in config and is_blank(value):
             raise DataError(_refusal(path, f"{key!r} is missing"))
@@ -119,20 +137,23 @@ def _refuse_foreign_text(name: str, content: bytes, path: Path) -> None:
         raise DataError(_refusal(path, "its text is another"))
 
 
-def _may_be_plain(known: Released, key: str) -> bool:
-    """Tell whether a plain value may stand at a top-level key, rather than what the template builds there."""
-    return ((key in known.template) or (key,) in known.at) and rule_of(key, known.plain.get(key)) is not None
+def _moved(config: Mapping[str, Any], place: Place, known: Released) -> Any:
+    """Return the value at a place of ``MOVED`` if it is another than the releases have there, else None."""
+    part = config.get(str(place[0]))
+    value = part.get(place[1]) if isinstance(part, dict) else None
+    is_new = place in known.at and is_plain(value) and not isinstance(value, list) and not known.has(place, value)
+    return value if is_new else None
 
 
-def _foreign(config: Mapping[str, Any], known: Released) -> Iterator[str]:
+def _foreign(config: Mapping[str, Any], known: Released, moved: Container[Place]) -> Iterator[str]:
     """Say what in ``config`` no release has at its place, and what all releases have and it has not."""
     found = dict(leaves(config))
-    other = {place: value for place, value in found.items() if kind_and_value(value) not in known.at.get(place, ())}
+    other = {place: value for place, value in found.items() if place not in moved and not known.has(place, value)}
     for place, value in sorted(other.items(), key=lambda pair: is_plain(pair[1])):  # code first
         if not isinstance(value, type):
             yield f"{_text_of(place)!r} is {shortened(value)}"
     for place in sorted(known.everywhere - found.keys(), key=str):
-        if place[0] in config or not _may_be_plain(known, str(place[0])):
+        if place[0] in config or place[0] not in known.rules:
             yield f"{_text_of(place)!r} is missing"
     for place in other:
         yield f"{_text_of(place)!r} is empty"

@@ -66,6 +66,10 @@ def _or_list(rule: Rule) -> Rule:
     )
 
 
+def _or_null(rule: Rule) -> Rule:
+    return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
+
+
 def _is_below(path: str) -> bool:
     parts = PureWindowsPath(path)  # it takes both kinds of slash
     return not (parts.anchor or PurePosixPath(path).anchor or ".." in parts.parts)
@@ -82,6 +86,9 @@ _PLACE = Rule(
 _NAME = Rule("text that is not empty", lambda value: TEXT.accepts(value) and bool(value.strip()))
 
 RULES = {
+    "adapt_cond": _SWITCH,
+    "adapt_text": _SWITCH,
+    "adapt_vision": _SWITCH,
     "amp": _SWITCH,
     "backbone": _NAME,
     "batch_size": _whole(1, 4096),
@@ -90,16 +97,21 @@ RULES = {
     "bundle_root": _NAME,
     "cache_rate": _number(0, 1),
     "checkpoint": _PLACE,
+    "cond_bottleneck": _whole(1, 4096),
     "dataset_dir": _NAME,
     "device": _word("'cpu', 'cuda', 'cuda:1' ...", r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?"),
     "early_stop_patience": _whole(1, 100_000),
     "image_size": _whole(16, 2048, step=16),
     "images": _or_list(_NAME),
-    "learning_rate": _number(1e-12, 100),
+    "lambda_ce": _number(0, 1000),
+    "lambda_dice": _number(0, 1000),
+    "learning_rate": _or_null(_number(1e-12, 100)),
     "lr_factor": _number(1e-6, 0.999),
     "lr_patience": _whole(0, 100_000),
     "max_epochs": _whole(1, 100_000),
     "max_gradient_norm": _number(1e-12, 1e6),
+    "method": _word("a method such as 'dense' or 'shallow'", r"[a-z]{1,50}(_[a-z]{1,50}){0,3}"),
+    "min_delta": _number(0, 1),
     "num_workers": _whole(0, 256),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),
@@ -128,17 +140,14 @@ def rule_of(key: str, plain: Any) -> Rule | None:
     return RULES.get(key.rsplit("#", 1)[-1], by_type.get(type(plain)))
 
 
-def require_value(key: str, value: Any, plain: Any, path: Any) -> None:
+def require_value(rule: Rule, value: Any, key: str, path: Any) -> None:
     """Raise a DataError unless ``value`` is what ``key`` may hold.
 
     Args:
-        plain: as for :func:`rule_of`.
         path: of the file that it comes from, for the message.
     """
-    rule = rule_of(key, plain)
-    if rule is None or not rule.accepts(value):
-        expected = rule.expected if rule else "what bundles of this package have there"
-        raise DataError(f"{str(path)!r}: {key!r} must be {expected}, not {shortened(value)}.")
+    if not rule.accepts(value):
+        raise DataError(f"{str(path)!r}: {key!r} must be {rule.expected}, not {shortened(value)}.")
 
 
 def shortened(value: Any) -> str:
