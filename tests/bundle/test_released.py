@@ -210,3 +210,11 @@ def test_the_template_of_a_later_version_still_takes_the_bundles_of_this_one(bun
         monkeypatch.undo()
         released.released.cache_clear()
     assert config["inferer"]["_target_"] == "monai_vlsm.later.inferers.PromptInferer"
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_published_list_has_every_target_of_the_template(name):
+    page = (TEMPLATE.parents[2] / "docs" / "targets.md").read_text(encoding="utf-8")
+    targets = {value for place, value in leaves(own(name)) if place[-1] == "_target_"}
+    assert targets
+    assert {target for target in targets if f"| `{target}` |" not in page} == set()
