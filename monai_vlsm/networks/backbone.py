@@ -224,13 +224,15 @@ def _read_tokenizer(source: str, **options: Any) -> CLIPTokenizer:
 
 
 def _require_fitting_tokenizer(name: str, model: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer) -> None:
-    text, ids = model.config.text_config, tokenizer.get_vocab().values()
+    text, ids = model.config.text_config, list(tokenizer.get_vocab().values())
     end = max(ids) if text.eos_token_id == 2 else text.eos_token_id
     if max(ids) >= text.vocab_size or min(ids) < 0:
         raise DataError(
             f"the vocabulary of the backbone {name!r} has ids up to {max(ids)}, its weights know {text.vocab_size} "
             "tokens: vocabulary and weights are not of one model."
         )
+    if len(set(ids)) < len(ids):
+        raise DataError(f"the vocabulary of the backbone {name!r} gives two words one id: it is damaged.")
     if tokenizer.eos_token_id != end:
         raise DataError(
             f"the tokenizer of the backbone {name!r} ends a text with the token {tokenizer.eos_token_id}, its weights "

@@ -145,8 +145,9 @@ def _refuse_misfit(
     network: Any, state_dict: MutableMapping[str, Any], prefix: str, local_metadata: Any, *reports: Any
 ) -> None:
     network.require_untouched()
-    given = {name.removeprefix(prefix): value for name, value in state_dict.items() if str(name).startswith(prefix)}
-    _require_named_tensors(given)
+    named = {name: value for name, value in state_dict.items() if str(name).startswith(prefix)}
+    _require_named_tensors(named)
+    given = {name.removeprefix(prefix): tensor for name, tensor in named.items()}
     if OLD_LABEL in given:
         _convert_old(network, given)
         del state_dict[prefix + OLD_LABEL]
@@ -169,7 +170,7 @@ def _convert_old(network: Any, given: dict[str, torch.Tensor]) -> None:
     """Turn the state dict of version 0.1.0 into one of today's for ``network``."""
     first, name = read_old_label(given.pop(OLD_LABEL))
     if first != network.first_values_fingerprint:
-        raise _another_backbone(name, first, network.backbone_name, network.first_values_fingerprint)
+        raise another_backbone(name, first, network.backbone_name, network.first_values_fingerprint)
     given["facts"] = network.describe().encode()
     given["checksum"] = checksum(given)
 
@@ -177,7 +178,7 @@ def _convert_old(network: Any, given: dict[str, torch.Tensor]) -> None:
 def _require_same_network(network: Any, facts: Facts) -> None:
     own = network.describe()
     if facts.fingerprint != own.fingerprint:
-        raise _another_backbone(facts.backbone, facts.fingerprint, own.backbone, own.fingerprint)
+        raise another_backbone(facts.backbone, facts.fingerprint, own.backbone, own.fingerprint)
     if facts.method != own.method:
         raise DataError(
             f"the checkpoint was trained with the method {facts.method!r}, this network has {own.method!r}. "
@@ -197,7 +198,8 @@ def _require_same_network(network: Any, facts: Facts) -> None:
         )
 
 
-def _another_backbone(name: str, fingerprint: str, own_name: str, own_fingerprint: str) -> DataError:
+def another_backbone(name: str, fingerprint: str, own_name: str, own_fingerprint: str) -> DataError:
+    """Return the error that names the backbone of a checkpoint and the one that is there."""
     return DataError(
         f"this checkpoint was trained on the backbone {name!r} (fingerprint {fingerprint:.32}), this network stands on "
         f"{own_name!r} (fingerprint {own_fingerprint}). Weights, configuration and vocabulary must be the same: choose "

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from monai_vlsm.networks.config import FIELDS
@@ -20,7 +21,7 @@ _PROBES = (
     "naïve Ärzte in Ångström",
     "息肉 🩺 ½",
     "<|startoftext|> polyp <|endoftext|>",
-    "word " * 100,
+    "first " + "word " * 100 + "last",
 )
 """Texts whose tokens depend on case, accents, white space, digits, special tokens, padding and the cut of long ones."""
 
@@ -64,7 +65,8 @@ def _config_facts(config: CLIPSegConfig) -> dict[str, Any]:
 
 def _tokenizer_facts(tokenizer: CLIPTokenizer) -> dict[str, Any]:
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
-    tokens = encode(tokenizer, list(_PROBES))
+    with torch.device("cpu"):  # networks may be built with another default device
+        tokens = encode(tokenizer, list(_PROBES))
     return {
         "vocabulary": sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0])),
         "merges": [pair if isinstance(pair, str) else " ".join(pair) for pair in merges],

@@ -13,7 +13,7 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbone
-from monai_vlsm.networks.checkpoint import load_checkpoint, read_state, state_facts
+from monai_vlsm.networks.checkpoint import another_backbone, load_checkpoint, read_state, state_facts
 from monai_vlsm.networks.nets import CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
@@ -132,7 +132,10 @@ def _build_for(
 ) -> CLIPSegNetwork:
     facts = _in_file(path, state)
     source = load_backbone(backbone)
+    own = source.fingerprint if facts.format > 1 else source.first_values_fingerprint
     try:
+        if facts.fingerprint != own:
+            raise another_backbone(facts.backbone, facts.fingerprint, source.name, own)
         if facts.settings:
             # First without memory: the file may claim any size, but must hold the tensors of that size.
             with torch.device("meta"):

@@ -6,15 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 from golden.make_golden import small_config, small_model
+from monai.networks import copy_model_state
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks import (
     Backbone,
     CLIPSegDenseAdapter,
     adapter_state_dict,
-    convert_reference_checkpoint,
     load_adapter_state_dict,
     load_checkpoint,
+    load_network,
+    save_adapters,
 )
 
 KINDS = ["dense", "shallow", "zero_shot", "decoder", "full"]
@@ -224,27 +226,191 @@ def test_wrong_trained_tensors_are_refused_and_change_nothing(make_network, spoi
     assert equal(trained(network), before)
 
 
-REFERENCE_NAMES = {
-    "v_attn_adapters.0.fc1.weight": "vision_attention_adapters.0.down.weight",
-    "v_out_adapters.8.fc2.bias": "vision_mlp_adapters.8.up.bias",
-    "l_attn_adapters.3.fc2.weight": "text_attention_adapters.3.up.weight",
-    "l_out_adapters.1.fc1.bias": "text_mlp_adapters.1.down.bias",
-    "vision_extract_adapters.2.fc1.weight": "vision_adapters.2.down.weight",
-    "text_extract_adapters.0.fc2.weight": "text_adapters.0.up.weight",
-    "cond_adapter.fc1.bias": "cond_adapter.down.bias",
-}
-FROZEN_NAME = "clipseg.clip.text_model.encoder.layers.0.mlp.fc1.weight"
+def not_a_number(state):
+    state[FIRST] = torch.full_like(state[FIRST], torch.nan)
 
 
-@pytest.mark.parametrize("lightning", [False, True], ids=["plain", "lightning"])
-def test_public_names_become_ours_and_frozen_tensors_are_left_out(lightning):
-    prefix = "net." if lightning else ""
-    state = {prefix + name: torch.tensor(float(i)) for i, name in enumerate([*REFERENCE_NAMES, FROZEN_NAME])}
-    converted = convert_reference_checkpoint({"state_dict": state, "epoch": 3} if lightning else state)
-    assert converted == {name: torch.tensor(float(i)) for i, name in enumerate(REFERENCE_NAMES.values())}
+def infinite(state):
+    state[FIRST] = state[FIRST].clone().index_fill(0, torch.tensor(0), torch.inf)
 
 
-@pytest.mark.parametrize("state", [{}, {"net." + FROZEN_NAME: torch.zeros(1)}, {"state_dict": {}}], ids=str)
-def test_public_checkpoint_without_adapters_is_refused(state):
-    with pytest.raises(DataError, match="no checkpoint of VLSM-Adapter: no adapter in it"):
-        convert_reference_checkpoint(state)
+def too_large_for_float(state):
+    state[FIRST] = state[FIRST].double() + 1e300
+
+
+def bytes_for_floats(state):
+    state[FIRST] = state[FIRST].to(torch.int8)
+
+
+def truths_for_floats(state):
+    state[FIRST] = state[FIRST] > 0
+
+
+def complex_numbers(state):
+    state[FIRST] = state[FIRST].to(torch.complex64)
+
+
+def sparse(state):
+    state[FIRST] = state[FIRST].to_sparse()
+
+
+def without_values(state):
+    state[FIRST] = state[FIRST].to("meta")
+
+
+def doubled(state):
+    state[FIRST] = state[FIRST] * 2
+
+
+def one_bit(state):
+    state[FIRST] = state[FIRST].clone()
+    state[FIRST].view(torch.int32)[0, 0] ^= 1
+
+
+def list_for_tensor(state):
+    state[FIRST] = state[FIRST].tolist()
+
+
+def number_as_name(state):
+    state[3] = torch.zeros(1)
+
+
+def another_prompt(state):
+    state["default_input_ids"] = state["default_input_ids"] + 1
+
+
+def unknown_token(state):
+    state["default_input_ids"] = state["default_input_ids"] + 10**9
+
+
+def short_facts(state):
+    state["facts"] = state["facts"][:-1]
+
+
+def long_facts(state):
+    state["facts"] = torch.zeros(1, dtype=torch.uint8).expand(3 << 30)
+
+
+def facts_of_noise(state):
+    state["facts"] = torch.arange(1024).to(torch.uint8)
+
+
+def facts_of_floats(state):
+    state["facts"] = state["facts"].float()
+
+
+def deep_facts(state):
+    state["facts"] = torch.tensor(list(b"[" * 1024), dtype=torch.uint8)
+
+
+def list_of_facts(state):
+    state["facts"] = torch.tensor(list(b"[1]".ljust(1024)), dtype=torch.uint8)
+
+
+def newer_format(state):
+    text = state["facts"].numpy().tobytes().replace(b'"format": 2', b'"format": 3')
+    state["facts"] = torch.tensor(list(text), dtype=torch.uint8)
+
+
+def no_facts(state):
+    del state["facts"]
+
+
+def no_checksum(state):
+    del state["checksum"]
+
+
+SPOILED = [
+    (not_a_number, "not finite"),
+    (infinite, "not finite"),
+    (too_large_for_float, "not finite"),
+    (bytes_for_floats, r"is of torch\.int8|CharStorage"),
+    (truths_for_floats, r"is of torch\.bool"),
+    (complex_numbers, r"is of torch\.complex64|more than tensors"),
+    (sparse, "not a plain tensor|more than tensors"),
+    (without_values, "not a plain tensor|more than tensors"),
+    (doubled, "checksum"),
+    (one_bit, "checksum"),
+    (list_for_tensor, "not list under"),
+    (number_as_name, "not Tensor under 3"),
+    (another_prompt, "checksum|outside of the"),
+    (unknown_token, "outside of the"),
+    (short_facts, "must be 1024 bytes"),
+    (long_facts, "must be 1024 bytes"),
+    (facts_of_noise, "holds no JSON"),
+    (facts_of_floats, "must be 1024 bytes"),
+    (deep_facts, "holds no JSON"),
+    (list_of_facts, "must name"),
+    (newer_format, "format 3.*update"),
+    (no_facts, "the first is 'facts'"),
+    (no_checksum, "the first is 'checksum'"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "message"), SPOILED, ids=lambda value: getattr(value, "__name__", ""))
+def test_spoiled_state_is_refused_whatever_it_is_loaded_with(make_network, spoil, message):
+    state = make_network("dense", seed=1).state_dict()
+    spoil(state)
+    network = make_network("dense")
+    before = trained(network)
+    with pytest.raises(DataError, match=message):
+        network.load_state_dict(state, strict=False)
+    assert equal(trained(network), before)
+
+
+@pytest.mark.parametrize(("spoil", "message"), SPOILED, ids=lambda value: getattr(value, "__name__", ""))
+def test_spoiled_file_is_refused_by_its_name(make_network, small_backbone, tmp_path, spoil, message):
+    state = make_network("dense", seed=1).state_dict()
+    spoil(state)
+    torch.save({"model": state}, tmp_path / "model.pt")
+    with pytest.raises(DataError, match=rf"model\.pt'.*({message}|facts)"):
+        load_checkpoint(make_network("dense"), tmp_path / "model.pt")
+    with pytest.raises(DataError, match=r"model\.pt'"):
+        load_network(tmp_path / "model.pt", small_backbone)
+
+
+@pytest.mark.parametrize("part", range(40))
+def test_flipped_byte_is_refused_or_changes_nothing(make_network, tmp_path, part):
+    source, network, path = make_network("dense", seed=1), make_network("dense"), tmp_path / "model.pt"
+    save_adapters(source, path)
+    content = bytearray(path.read_bytes())
+    content[(2 * part + 1) * len(content) // 80] ^= 0x10
+    path.write_bytes(content)
+    try:
+        load_checkpoint(network, path)
+    except DataError:
+        assert not equal(trained(network), trained(source))
+    else:
+        assert equal(trained(network), trained(source))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.float64], ids=str)
+def test_network_of_another_precision_takes_the_tensors(make_network, kind):
+    source, network = make_network("dense", seed=1).to(kind), make_network("dense")
+    network.load_state_dict(source.state_dict())
+    assert equal(trained(network), {name: tensor.float() for name, tensor in trained(source).items()})
+
+
+def test_checkpoint_of_other_settings_names_them(make_network):
+    state = make_network("dense", adapt_text=False).state_dict()
+    with pytest.raises(DataError, match=r"other settings: adapt_text False \(here True\)"):
+        make_network("dense").load_state_dict(state)
+
+
+def test_save_adapters_takes_what_is_wrapped(make_network, tmp_path):
+    source, network = make_network("dense", seed=1), make_network("dense")
+    save_adapters(torch.nn.Sequential(source), tmp_path / "new" / "model.pt")
+    assert equal(trained(load_checkpoint(network, tmp_path / "new" / "model.pt")), trained(source))
+
+
+def test_save_adapters_needs_a_network_of_this_package(tmp_path):
+    with pytest.raises(DataError, match="Linear holds no network of this package"):
+        save_adapters(torch.nn.Linear(2, 2), tmp_path / "model.pt")
+
+
+def test_monai_mixes_no_two_checkpoints(make_network):
+    """MONAI's CheckpointLoader with strict=False keeps the network's own tensor where the shape differs."""
+    source, network = make_network("dense", adapt_text=False), make_network("dense")
+    mixed, _, _ = copy_model_state(network, source.state_dict(), inplace=False)
+    with pytest.raises(DataError, match="other settings"):
+        network.load_state_dict(mixed)
