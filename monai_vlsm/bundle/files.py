@@ -26,8 +26,7 @@ _KNOWN = re.compile(
     r"|configs/((train|multi_gpu_train|evaluate|inference|metadata)\.json|logging\.conf)"
     rf"|docs/(.*/)?[^/]+\.({_DOCUMENT})"
     r"|models/backbone/[^/]+\.(json|txt|safetensors|bin|model)"
-    r"|(models|eval)/(.*/)?[^/]*\.lock"
-    r"|models/[^/]+\.(pt|ts|onnx|json|sha256)"
+    r"|models/(older/)?[^/]+\.(pt|ts|onnx|json|sha256)"
     rf"|eval/(.*/)?([^/]+\.({_RESULT})|events\.out\.tfevents\.[^/]+)"
     r"|eval/mlruns/.*/[^/.]+"  # MLflow names files after parameters and metrics
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_vlsm.bundle import find_bundle
+from monai_vlsm.commands import TRUST_HELP
 from monai_vlsm.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def add_parser(commands: Any) -> None:
         "--origin", action="append", default=[], help="web page that may use it: https://viewer.example"
     )
     parser.add_argument("--start", action="store_true", help="start the server, instead of printing how")
-    parser.add_argument("--trust", action="store_true", help="run what is unknown in a bundle; it can be any code")
+    parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
     parser.set_defaults(run=_run)
 
 

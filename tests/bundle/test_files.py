@@ -18,7 +18,14 @@ from monai_vlsm.errors import DataError, MissingFileError
 ALLOWED = [
     *("models/model.pt", "models/model.ts", "models/calibration.json", "models/untrained.sha256", "large_files.yml"),
     *("models/backbone/model.safetensors", "models/backbone/merges.txt", "models/backbone/tokenizer_config.json"),
-    *("eval/training_state.pt", "eval/test_p1/summary.json", "eval/events.out.tfevents.1764.host.12.0", "models/.lock"),
+    *(
+        "eval/training_state.pt",
+        "eval/training_state.older.pt",
+        "models/older/model_2026-11-25.pt",
+        "eval/test_p1/summary.json",
+        "eval/events.out.tfevents.1764.host.12.0",
+        "models/.training.json",
+    ),
     *("eval/masks/a.nii.gz", "eval/mlruns.db", "eval/mlruns/0/abc/params/lr", "docs/picture.png", "README.md"),
     *(".gitattributes", "docs/.DS_Store", "Thumbs.db"),
 ]
