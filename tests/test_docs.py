@@ -65,7 +65,9 @@ def test_a_script_is_there_and_has_the_options_that_are_named(script, options):
 def test_files_that_a_page_names_exist(page):
     text = page.read_text(encoding="utf-8")
     named = re.findall(r"\b((?:scripts|tests|examples|monai_vlsm)/[\w./-]*)(\{[\w,]+\})?((?<=\})[\w./]*\w)?", text)
-    paths = [start + end + rest for start, ends, rest in named for end in (ends.strip("{}").split(",") if ends else [""])]
+    paths = [
+        start + end + rest for start, ends, rest in named for end in (ends.strip("{}").split(",") if ends else [""])
+    ]
     assert [path for path in paths if not (ROOT / path.rstrip(".")).exists()] == []
 
 
