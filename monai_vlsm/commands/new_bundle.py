@@ -20,8 +20,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "new-bundle",
         help="turn your own images and masks into a data set and a bundle to train",
-        description="Write data/NAME (images, masks, prompts, splits) and bundles/NAME below --out, each whole or not at "
-        "all. Exit status: 0 if all is there, 1 if something cannot be used, 2 if the command line is wrong.",
+        description="Write data/NAME (images, masks, prompts, splits) and bundles/NAME below --out, each whole or not "
+        "at all. Exit status: 0 if all is there, 1 if something cannot be used, 2 if the command line is wrong.",
     )
     parser.add_argument("name", help="of data set and bundle: lower-case letters, digits, underscores")
     parser.add_argument(
