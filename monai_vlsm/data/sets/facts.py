@@ -42,7 +42,7 @@ class DatasetFacts:
         class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
         evaluate_with: bundle whose network is evaluated on it; such a set has no bundle of its own.
         backbone: default of the bundle.
-        learning_rate: of AdamW.
+        learning_rate: of AdamW; None is that of the method.
         batch_size: images per step.
         max_epochs: at most; training stops early when validation Dice does.
         lr_patience: epochs without a lower validation loss before the learning rate falls.
@@ -68,7 +68,7 @@ class DatasetFacts:
     leaks: str = ""
     evaluate_with: str = ""
     backbone: str = "CIDAS/clipseg-rd64-refined"
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     batch_size: int = 32
     max_epochs: int = 200
     lr_patience: int = 5
