@@ -65,23 +65,32 @@ def peak_memory(device: torch.device) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def main() -> None:
-    """Run the command line and print one row of a table."""
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--network", choices=NETWORKS, default="dense", help="dense and shallow with V, L and C")
     parser.add_argument("--batch-size", type=int, default=4, help="images per training step")
     parser.add_argument("--steps", type=int, default=5, help="training steps, and predictions, that count")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="cpu or cuda")
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
-    network = NETWORKS[arguments.network](full_size_backbone()).to(device)
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return parser.parse_args()
+
+
+def random_batch(size: int, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return images (B, 3, 352, 352), tokens (B, L) and masks (B, 1, 352, 352) of 0 and 1."""
+    image = torch.randn(size, 3, 352, 352, device=device)
+    label = (torch.rand(size, 1, 352, 352, device=device) > 0.5).float()
+    input_ids = torch.randint(1000, 40000, (size, TOKENS), device=device)
+    input_ids[:, -1] = 49407
+    return image, input_ids, label
+
+
+def measure(
+    network: torch.nn.Module, trained: list[torch.nn.Parameter], batch_size: int, steps: int, device: torch.device
+) -> tuple[float, float, float]:
+    """Return seconds per training step, GiB in training, and seconds per prediction of one image; medians."""
     optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=1e-3)
     loss_function = DiceCELoss(sigmoid=True, lambda_dice=1.5, lambda_ce=1.0)
-    image = torch.randn(arguments.batch_size, 3, 352, 352, device=device)
-    label = (torch.rand(arguments.batch_size, 1, 352, 352, device=device) > 0.5).float()
-    input_ids = torch.randint(1000, 40000, (arguments.batch_size, TOKENS), device=device)
-    input_ids[:, -1] = 49407
+    image, input_ids, label = random_batch(batch_size, device)
 
     def step() -> None:
         optimizer.zero_grad(set_to_none=True)
@@ -92,10 +101,19 @@ def main() -> None:
     def predict() -> None:
         network(image[:1], input_ids[:1])
 
-    training = statistics.median(seconds(step, arguments.steps, device))
+    training = statistics.median(seconds(step, steps, device))
     memory = peak_memory(device)
-    prediction = statistics.median(seconds(predict, arguments.steps, device))
+    return training, memory, statistics.median(seconds(predict, steps, device))
+
+
+def main() -> None:
+    """Run the command line and print one row of a table."""
+    arguments = parse_arguments()
+    device = torch.device(arguments.device)
+    network = NETWORKS[arguments.network](full_size_backbone()).to(device)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     count = sum(parameter.numel() for parameter in trained)
+    training, memory, prediction = measure(network, trained, arguments.batch_size, arguments.steps, device)
     row = (
         arguments.network,
         f"{count:,}",

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai_vlsm.data.splits import FRACTIONS
 from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,35 +20,48 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "new-bundle",
         help="turn your own images and masks into a data set and a bundle to train",
-        description="Write data/NAME (images, masks, prompts, splits) and bundles/NAME below --out.",
+        description="Write data/NAME (images, masks, prompts, splits) and bundles/NAME below --out, each whole or not "
+        "at all. Exit status: 0 if all is there, 1 if something cannot be used, 2 if the command line is wrong.",
     )
     parser.add_argument("name", help="of data set and bundle: lower-case letters, digits, underscores")
     parser.add_argument(
         "--images", type=Path, required=True, help="folder of images (PNG, JPG, TIFF) or volumes (NIfTI)"
     )
     parser.add_argument(
-        "--masks", type=Path, required=True, help="folder of masks, named as the images or NAME_mask ..."
+        "--masks",
+        type=Path,
+        required=True,
+        help="folder of masks, which have the names of the images, or NAME_mask ...",
     )
     kind = parser.add_mutually_exclusive_group(required=True)
     kind.add_argument("--class-name", help="what the masks show, such as polyp")
-    kind.add_argument("--classes", metavar="1=A,2=B", help="what the values of label maps mean; 3= leaves a value out")
+    kind.add_argument("--classes", metavar="1=A,2=B", help="classes of the values in label maps; 3= leaves 3 out")
+    _add_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder to write to (default: the parent of the images folder)")
     parser.add_argument(
-        "--group-pattern", metavar="REGEX", help=r"patient in an image's name: first group, as in '(\d+)_'"
+        "--group-pattern",
+        metavar="REGEX",
+        help=r"regular expression whose first group is the patient in an image's name, as in '(\d+)_'",
     )
-    parser.add_argument("--mask-pattern", metavar="REGEX", help="what names share: first group, as in 'mask_(.+)'")
+    parser.add_argument(
+        "--mask-pattern", metavar="REGEX",
+        help="regular expression whose first group is what the names of an image and its mask share, as in 'mask_(.+)'",
+    )  # fmt: skip
     parser.add_argument(
         "--keep-empty-slices", type=float, default=0.1, metavar="FRACTION",
-        help="of the slices of a volume that do not show a class (default: %(default)s)",
+        help="fraction kept of the slices of a volume that do not show a class (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--fractions", type=float, nargs=3, default=(0.8, 0.1, 0.1), metavar=("TRAINING", "VALIDATION", "TEST"),
-        help="shares of the splits (default: 0.8 0.1 0.1)",
+        "--fractions", type=float, nargs=3, default=FRACTIONS, metavar=("TRAINING", "VALIDATION", "TEST"),
+        help="of the entries for training, validation and test, adding up to 1 (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, default=0, help="of split and empty slices (default: %(default)s)")
-    parser.add_argument("--backbone", help="default of the bundle: hub id, folder or tiny")
+    parser.add_argument("--seed", type=int, default=0, help="of the splits and of the empty slices that are kept")
+    parser.add_argument("--backbone", help="hub id, folder or tiny: default of the bundle")
     parser.add_argument("--modality", default="medical", help="how the images were made, such as 'endoscopy'")
-    parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:

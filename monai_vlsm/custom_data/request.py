@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from monai_vlsm.data.splits import FRACTIONS
 from monai_vlsm.errors import DataError
 
 # MONAI Label takes bundles with these words in their names for other kinds of models.
@@ -44,7 +45,7 @@ class CustomDataRequest:
     mask_pattern: re.Pattern[str] | None = None
     group_pattern: re.Pattern[str] | None = None
     keep_empty_slices: float = 0.1
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    fractions: tuple[float, float, float] = FRACTIONS
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -130,10 +130,10 @@ def test_a_prompt_is_labelled_with_the_attributes_that_it_names(tiny, index):
 def test_patches_are_labelled_where_the_objects_are(tiny, index):
     scene = tiny.scenes.draw_scene(5, index)
     labels = tiny.hints.patch_labels(scene, 8).reshape(5, 12, 12).repeat(8, axis=1).repeat(8, axis=2)
-    colours = tiny.scenes.ATTRIBUTES["colour"]
+    colors = tiny.scenes.ATTRIBUTES["color"]
     for thing in scene.things:
         row, column = (int(np.median(where)) for where in np.nonzero(thing.mask))
-        assert colours[labels[1, row, column]] == thing.attributes["colour"]
+        assert colors[labels[1, row, column]] == thing.attributes["color"]
 
 
 def test_every_word_of_the_prompts_is_one_token(tiny, tokenizer):
@@ -202,8 +202,8 @@ def test_a_prompt_that_says_no_masks_nothing(scores):
     assert np.mean(empty) >= 0.95
 
 
-@pytest.mark.parametrize("kind", ["colour", "place", "colour, place", "shape, place"])
-def test_prompts_with_colour_or_place_mask_their_object_and_no_other(scores, kind):
+@pytest.mark.parametrize("kind", ["color", "place", "color, place", "shape, place"])
+def test_prompts_with_color_or_place_mask_their_object_and_no_other(scores, kind):
     found = scores[f"prompt: {kind}"]
     assert min(len(found["right"]), len(found["wrong"])) >= 15
     assert np.mean(found["right"]) >= 0.85
@@ -211,7 +211,7 @@ def test_prompts_with_colour_or_place_mask_their_object_and_no_other(scores, kin
 
 
 @pytest.mark.parametrize("look", LOOKS)
-def test_every_look_is_learnt(scores, look):
+def test_every_look_is_learned(scores, look):
     assert np.mean(scores[f"look: {look}"]["right"]) >= 0.75
 
 
