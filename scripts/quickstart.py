@@ -15,7 +15,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from monai_vlsm.data import load_datalist
 from monai_vlsm.data.phantom import write_phantom
-from monai_vlsm.networks import CLIPSegDenseAdapter
+from monai_vlsm.networks import load_network, trainable_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 BUNDLE = ROOT / "bundles" / "phantom"
@@ -88,10 +88,7 @@ def print_table(
     before: dict[str, Any], after: dict[str, Any], prompt_level: str, training_seconds: float, seconds: float
 ) -> None:
     """Print what the quick start was for."""
-    network = CLIPSegDenseAdapter("tiny")
-    trained = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-    total = sum(parameter.numel() for parameter in network.parameters())
-    print(f"\ntrainable parameters   {trained:,} of {total:,} ({trained / total:.1%})")
+    print(f"\ntrainable parameters   {trainable_summary(load_network(BUNDLE / 'models' / 'model.pt'))}")
     print(f"{after['images']} test masks, prompts {prompt_level}    before    after    95 % interval")
     for name in ("dice", "iou"):
         low, high = after["metrics"][name]["ci95"]

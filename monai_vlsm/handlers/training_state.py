@@ -68,6 +68,8 @@ class TrainingState:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
 
     def _start(self, engine: Engine) -> None:
+        if idist.get_rank() == 0:
+            remove_abandoned(self.path, seconds=0)
         self._seed = torch.initial_seed()
         self.settings |= _measured(engine, self.dataset)
         if self.resume and self.path.exists():
@@ -143,7 +145,6 @@ class TrainingState:
         save_whole(state, self.path)
 
     def _keep_older(self) -> None:
-        remove_abandoned(self.path, seconds=0)
         if self.path.exists():
             older = self.path.with_suffix(f".older{self.path.suffix}")
             self.path.replace(older)

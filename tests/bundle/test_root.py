@@ -1,5 +1,6 @@
 """Tests of finding the folder of the bundle that is being run."""
 
+import json
 import os
 
 import pytest
@@ -20,10 +21,8 @@ def test_a_configuration_outside_of_a_bundle_does_not_make_its_folder_one(tmp_pa
     (tmp_path / "mine").mkdir()
     (tmp_path / "bundles" / "busi").mkdir(parents=True)
     config = tmp_path / "mine" / "train.json"
-    config.write_text(
-        '{"imports": ["$import monai_vlsm", "$import monai_vlsm.bundle.root"],'
-        ' "run": ["$monai_vlsm.bundle.root.bundle_root(\'busi\')"]}'
-    )
+    imports = ["$import monai_vlsm", "$import monai_vlsm.bundle.root"]
+    config.write_text(json.dumps({"imports": imports, "run": ["$monai_vlsm.bundle.root.bundle_root('busi')"]}))
     monkeypatch.chdir(tmp_path)
     workflow = ConfigWorkflow(str(config), meta_file=None, logging_file=False)
     workflow.initialize()

@@ -323,9 +323,10 @@ def test_training_on_a_disk_that_is_really_full_can_be_resumed_when_there_is_roo
     assert Training(small_disk, resume=True, max_epochs=2).run().everything() == whole.everything()
 
 
-def test_what_a_killed_training_left_is_removed_by_the_next_one(broken):
+@pytest.mark.parametrize("resume", [False, True])
+def test_what_a_killed_training_left_is_removed_by_the_next_one(broken, resume):
     (broken / ".0123456789abcdef.part.training_state.pt").write_bytes(b"half of it")
-    Training(broken).run()
+    Training(broken, resume=resume).run()
     assert not list(broken.glob(".*.part.*"))
 
 
