@@ -26,15 +26,17 @@ from monai_vlsm.bundle import (
     read_without_foreign_code,
     refuse_foreign_code,
 )
+from monai_vlsm.bundle.files import files_below, read_file
+from monai_vlsm.bundle.trust import CONFIGS
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import new_folder, replace_whole
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError, find_message
 from monai_vlsm.monai_label.gate import is_loopback, require_host_name, require_origin
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
-from monai_vlsm.networks import load_checkpoint
+from monai_vlsm.networks import METHODS, load_checkpoint
+from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 CODE = Path(__file__).parent / "app" / "main.py"
-CONFIGURATIONS = ("inference", "train", "multi_gpu_train", "evaluate")
 MODEL = Path("models", "model.pt")
 UNTRAINED = Path("models", "untrained.sha256")
 """Digest of a model that was never trained; training writes another model, and leaves this file."""
@@ -105,16 +107,14 @@ def add_bundle(
     keep = (copy / MODEL).is_file() and not (_is_untrained(copy) and (source / MODEL).is_file())
     if keep:
         (copy / DERIVED).unlink(missing_ok=True)
-        _check(copy, backbone, trust)
-        _write_checked(copy, backbone, trust)
+        _write_checked(copy, _check(copy, backbone, trust), backbone, trust)
     else:
         copy.parent.mkdir(parents=True, exist_ok=True)
         with new_folder(copy) as fresh:
             _copy_bundle(source, bundle, fresh)
             if not (fresh / MODEL).is_file():
                 _begin_untrained(fresh, source, bundle_parser(fresh, backbone, trust), untrained)
-            _check(fresh, backbone, trust)
-            _write_checked(fresh, backbone, trust)
+            _write_checked(fresh, _check(fresh, backbone, trust), backbone, trust)
             shutil.rmtree(copy, ignore_errors=True)
     return AddedBundle(copy.name, copy, copied=not keep, untrained=_is_untrained(copy))
 
@@ -172,9 +172,9 @@ def _require_name(name: str) -> str:
 def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
     if source.is_dir():
         bundle_config(source, "inference")
-        for link in (path for path in source.rglob("*") if path.is_symlink()):
-            raise DataError(f"{str(link)!r} is a link: put a copy of the file there, a bundle holds all that it needs.")
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("eval"), dirs_exist_ok=True)
+        for name in files_below(source, {path.name for path in source.iterdir()} - {"eval"}):
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            (copy / name).write_bytes(read_file(source / name, largest=None))
     elif bundle in DATASETS:
         for path, text in filled_template(DATASETS[bundle], installed_versions()).items():
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -186,21 +186,36 @@ def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
         )
 
 
-def _check(bundle: Path, backbone: str | None, trust: bool) -> None:
+def _check(bundle: Path, backbone: str | None, trust: bool) -> CLIPSegNetwork:
     """Load the model as the server will, from a bundle that runs no code but the template's."""
     if not trust:
         _refuse_foreign_code(bundle)
-    load_checkpoint(bundle_parser(bundle, backbone, trust).get_parsed_content("network_def"), bundle / MODEL)
+    parser = bundle_parser(bundle, backbone, trust)
+    try:
+        network = parser.get_parsed_content("network_def")
+    except RuntimeError as error:
+        # MONAI wraps whatever a component raises.
+        if (message := find_message(error)) is None:
+            raise
+        raise DataError(message) from error
+    return load_checkpoint(network, bundle / MODEL)
 
 
-def _write_checked(bundle: Path, backbone: str | None, trust: bool) -> None:
-    """Write the configurations as they were checked, with the backbone that the model fits: a server reads files."""
-    for name in CONFIGURATIONS:
+def _write_checked(bundle: Path, network: CLIPSegNetwork, backbone: str | None, trust: bool) -> None:
+    """Write the configurations as they were checked, because a server reads files.
+
+    The backbone that the model fits goes into all of them. Method and settings of the model go into that of the
+    training, which may have been told another method when the model was made (``--method shallow``).
+    """
+    facts = network.describe()
+    settings = {name: facts.settings.get(name) for method in METHODS.values() for name in method.settings}
+    for name in CONFIGS:
         path = bundle_config(bundle, name)
         before = json.loads(path.read_text(encoding="utf-8"))
-        config = before if trust else read_without_foreign_code(path)
-        if backbone is not None and "backbone" in config:
-            config = {**config, "backbone": backbone}
+        config = dict(before if trust else read_without_foreign_code(path))
+        known = {"backbone": config.get("backbone") if backbone is None else backbone}
+        known |= {"method": facts.method, **settings} if name == "train" else {}
+        config |= {key: value for key, value in known.items() if key in config}
         if config != before:
             with replace_whole(path) as part:
                 part.write_text(json.dumps(config, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -209,7 +224,7 @@ def _write_checked(bundle: Path, backbone: str | None, trust: bool) -> None:
 def _refuse_foreign_code(bundle: Path) -> None:
     """Make sure that a server that infers and trains runs no code but the template's."""
     refuse_foreign_code(bundle)
-    for name in CONFIGURATIONS:
+    for name in CONFIGS:
         # MONAI Label would take NAME.yaml for a NAME.json that is not there.
         read_without_foreign_code(bundle_config(bundle, name))
 
