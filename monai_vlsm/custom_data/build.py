@@ -113,7 +113,7 @@ def _bytes(matches: Matches) -> int:
 
 def _write_bundle(folder: Path, data_set: DatasetFacts) -> None:
     files = filled_template(data_set, installed_versions())
-    files[Path("docs/data_license.txt")] = f"Data set: {data_set.title}\nTerms: {data_set.licence}\n"
+    files[Path("docs/data_license.txt")] = f"Data set: {data_set.title}\nTerms: {data_set.license}\n"
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8", newline="\n")
@@ -131,7 +131,7 @@ def _data_set(request: CustomDataRequest, folder: Path, backbone: str | None, mo
         target=" or ".join(request.class_names),
         prompt=request.class_names[0],
         source="own images, arranged by python -m monai_vlsm new-bundle",
-        licence="write down here who may use the images and for what, before you pass them or this bundle on.",
+        license="write down here who may use the images and for what, before you pass them or this bundle on.",
         citation="none",
         batch_size=max(fitting, default=_BATCH_SIZES[0]),
         backbone=backbone or DatasetFacts.backbone,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from monai_vlsm.data.sets.raw import RawCase, RawFiles
 
 MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/main"
 """Where the copies of MedCLIPSeg are."""
 ASK = "Ask the authors before you pass images on."
-NO_TERMS = f"No licence was found with the images. {ASK}"
+NO_TERMS = f"No license was found with the images. {ASK}"
 
 
 @dataclass(frozen=True)
@@ -24,17 +24,18 @@ class DatasetFacts:
         target: what the masks show; the name of the label in MONAI Label, lower case.
         prompt: what is segmented when nobody says otherwise; the first sentence of level p1.
         source: where the images come from.
-        licence: terms of the images, in a sentence or two.
+        license: terms of the images, in a sentence or two.
         citation: of the data set.
         size: number of images, in words.
         raw: the files that ``prepare --source`` takes.
-        downloads: addresses of these files where no form has to be signed.
+        downloads: addresses of these files, where no form has to be signed, with their sha256; empty if none is known.
         class_name: what one mask shows, for prompts made from masks; empty if it depends on the mask.
         family: of prompts made from masks, see :func:`monai_vlsm.data.prompts.prompts_from_mask`.
         where: end of a sentence in these prompts.
         medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
         medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
-        leaks: what its published split has in training and in another split, and the --split that mends it.
+        leaks: what of its published split is in training and in another split, with the --split that mends it if any
+            does, and what else makes results look better than they are.
         read: makes cases of its raw files; none where only the form of MedCLIPSeg is known.
         group: in the form of MedCLIPSeg, from the stem of an image to its patient or sequence; empty if not known.
         class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
@@ -52,11 +53,11 @@ class DatasetFacts:
     target: str
     prompt: str
     source: str
-    licence: str
+    license: str
     citation: str
     size: str = ""
     raw: str = ""
-    downloads: tuple[str, ...] = ()
+    downloads: Mapping[str, str] = field(default_factory=dict)
     class_name: str = ""
     family: str = "phrase"
     where: str = "in the image"
