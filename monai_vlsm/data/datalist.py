@@ -155,9 +155,8 @@ def _expand(source: str) -> list[str]:
 def _existing_folder(dataset_dir: str | Path) -> Path:
     folder = Path(os.path.abspath(Path(dataset_dir).expanduser()))
     if not folder.is_dir():
-        raise MissingFileError(
-            f"expected the data set in the folder {str(folder)!r}, which does not exist. {_how(folder)}"
-        )
+        state = "is a file" if folder.exists() else "does not exist"
+        raise MissingFileError(f"expected the data set in the folder {str(folder)!r}, which {state}. {_how(folder)}")
     return folder
 
 
@@ -206,14 +205,20 @@ def _subset(entries: list[dict[str, Any]], folder: Path, fraction: float, seed: 
 
 def _read_json(source: Path) -> Any:
     try:
-        return json.loads(source.read_text(encoding="utf-8-sig"))
+        content = json.loads(source.read_text(encoding="utf-8-sig"))
+        # An escape such as \ud800 is half a character, which no tokenizer takes and no terminal can show.
+        json.dumps(content, ensure_ascii=False).encode()
+        return content
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise DataError(
             f"expected JSON in {str(source)!r}, but {where}: {error.msg}. Mend or replace the file."
         ) from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise DataError(f"expected UTF-8 text in {str(source)!r}, but {error}. Mend or replace the file.") from None
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, and thousands of lists in each other.
+        raise DataError(f"cannot use the JSON in {str(source)!r}: {error}. Mend or replace the file.") from None
 
 
 def _as_list(value: Any, where: str) -> list[Any]:

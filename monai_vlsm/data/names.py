@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from pathlib import Path
 
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
@@ -47,8 +48,12 @@ def stem_of(name: str | Path) -> str:
 
 
 def stem_below(path: Path, folder: Path) -> str:
-    """Return the path below ``folder`` without the suffix, with forward slashes."""
-    return re.sub(r"(\.nii\.gz|\.[^./]+)$", "", path.relative_to(folder).as_posix(), flags=re.IGNORECASE)
+    """Return the path below ``folder`` without the suffix, with forward slashes.
+
+    Letters with accents are composed (NFC), because some systems store them in two parts: both are one name.
+    """
+    stem = re.sub(r"(\.nii\.gz|\.[^./]+)$", "", path.relative_to(folder).as_posix(), flags=re.IGNORECASE)
+    return unicodedata.normalize("NFC", stem)
 
 
 def natural_order(name: str | Path) -> list[tuple[int, str]]:

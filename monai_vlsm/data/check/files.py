@@ -92,8 +92,8 @@ def _digest(pixels: np.ndarray) -> str:
 
 def _look_at_values(path: str, values: np.ndarray, files: FileFacts) -> None:
     kind = kind_of_mask(values, above_zero=is_medical(path))
-    if kind == "label map":
-        files.labels[path] = np.unique(values[values > 0]).tolist()
+    if kind == "label map" or values.min() < 0:
+        files.labels[path] = np.unique(values[values != 0]).tolist()
     elif kind == "soft":
         files.soft.append(path)
 
@@ -104,6 +104,9 @@ def check_files(entries: Entries, files: FileFacts) -> Iterable[Finding]:
         reasons = tuple(f"{path}: {reason}" for path, reason in files.unreadable.items())
         yield Finding("error", "files that cannot be used; mend or remove them", reasons)
     pairs = {(entry["image"], entry["label"]) for items in entries.values() for entry in items}
+    alike = tuple(sorted(image for image, label in pairs if image == label))
+    if alike:
+        yield Finding("error", "entries whose mask is the image itself; name the mask under 'label'", alike)
     wrong = [
         f"{image} ({_size(files.shapes[image])}) and {label} ({_size(files.shapes[label])})"
         for image, label in sorted(pairs)
@@ -117,7 +120,8 @@ def check_files(entries: Entries, files: FileFacts) -> Iterable[Finding]:
         yield Finding("error", text, volumes)
     if files.labels:
         listed = (f"{path} ({', '.join(f'{v:g}' for v in found[:6])})" for path, found in files.labels.items())
-        text = "masks that hold several values, which training takes as one class; write a mask for each class"
+        text = "masks that hold several values or some below 0, while training takes what is above 0 as one class; "
+        text += "write a mask of 0 and 255 for each class"
         yield Finding("error", text, tuple(listed))
     if files.soft:
         text = "masks with values in between, which are cut in the middle of the range; save masks as PNG of 0 and 255"
