@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 from zipfile import is_zipfile
 
 from monai_vlsm.errors import DataError
+
+if TYPE_CHECKING:
+    from monai_vlsm.data.prepare import PrepareReport
 
 DESCRIPTION = """Turn what you have downloaded into images, binary masks and a checked datalist that bundles read.
 
@@ -20,9 +23,6 @@ DESCRIPTION = """Turn what you have downloaded into images, binary masks and a c
 
 def add_parser(commands: Any) -> None:
     """Add the command to the ``commands`` of a parser."""
-    from monai_vlsm.data.prepare.convert import Prompts, Split
-    from monai_vlsm.data.prompts import LocationRule
-
     parser = commands.add_parser(
         "prepare",
         help="turn a data set into images, masks and a datalist",
@@ -31,29 +31,44 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("dataset", nargs="?", help="name of the data set, see --list")
     parser.add_argument(
-        "--list", action="store_true", help="show all data sets: what they are, terms, where to get them"
+        "--list", action="store_true", help="show all data sets: what they are, terms, leaks, where to get them"
     )
     parser.add_argument("--source", type=Path, nargs="+", help="what you downloaded: folders and archives")
     parser.add_argument("--download", action="store_true", help="fetch it, where no form has to be signed for that")
     parser.add_argument("--yes", action="store_true", help="accept the terms of the data without being asked")
     parser.add_argument("--out", type=Path, help="folder to write (default: data/NAME)")
+    _add_options(parser)
+    parser.set_defaults(run=_run)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    from monai_vlsm.data.prepare.convert import PrepareOptions, Prompts, Split
+    from monai_vlsm.data.prompts import LocationRule
+
+    default = PrepareOptions()
     parser.add_argument(
         "--prompts",
         choices=get_args(Prompts),
-        help="published ones, or made from the masks (default: published if any)",
+        help="published prompts, or prompts made from the masks (default: published ones if there are any)",
     )
     parser.add_argument("--annotations", type=Path, help="folder with the published prompts, instead of fetching them")
     parser.add_argument(
         "--split",
         choices=get_args(Split),
-        default="published",
-        help="deduplicated: without pictures that come again in a later split; by_sequence: no patient in two splits",
+        default=default.split,
+        help="deduplicated: leave out training images that also occur in validation or test; "
+        "by_sequence: draw anew, so that no patient or sequence is in two splits (default: %(default)s)",
     )
     parser.add_argument(
-        "--location-rule", choices=get_args(LocationRule), default="width", help="of generated prompts (default: width)"
+        "--location-rule",
+        choices=get_args(LocationRule),
+        default=default.location_rule,
+        help="how prompts made from masks name a place: width compares with thirds of the width, medvlsm with thirds "
+        "of the height, as published (default: %(default)s)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
-    parser.set_defaults(run=_run)
+    parser.add_argument(
+        "--seed", type=int, default=default.seed, help="of splits that are drawn, and of the phantom (default: 0)"
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -70,13 +85,13 @@ def _run(arguments: argparse.Namespace) -> None:
 def _list() -> None:
     from monai_vlsm.data.sets import DATASETS
 
-    for data_set in DATASETS.values():
-        use = f"evaluate with bundle {data_set.evaluate_with}" if data_set.evaluate_with else "bundle"
-        print(f"{data_set.name:<15} {data_set.title}: {data_set.modality}, {data_set.size} ({use})")
-        print(f"{'':<15} terms: {data_set.licence}")
-        how = "--download, or " if data_set.downloads else ""
-        print(f"{'':<15} get:   {how}{data_set.source}\n{'':<15} give:  {data_set.raw}")
-        print(f"{'':<15} leaks: {data_set.leaks}\n" if data_set.leaks else "")
+    for facts in DATASETS.values():
+        use = f"evaluate with bundle {facts.evaluate_with}" if facts.evaluate_with else "bundle"
+        print(f"{facts.name:<15} {facts.title}: {facts.modality}, {facts.size} ({use})")
+        print(f"{'':<15} terms: {facts.license}")
+        how = "--download, or " if facts.downloads else ""
+        print(f"{'':<15} get:   {how}{facts.source}\n{'':<15} give:  {facts.raw}")
+        print(f"{'':<15} leaks: {facts.leaks}\n" if facts.leaks else "")
 
 
 def _draw(arguments: argparse.Namespace) -> None:
@@ -90,23 +105,25 @@ def _draw(arguments: argparse.Namespace) -> None:
 
 
 def _convert(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.data.prepare.convert import prepare
-    from monai_vlsm.data.sets import DATASETS
+    from monai_vlsm.data.prepare import PrepareOptions, is_prepared, prepare
 
     out = arguments.out or Path("data") / arguments.dataset
-    report = prepare(
-        arguments.dataset,
-        lambda: _sources(arguments, out),
-        out,
-        arguments.prompts,
-        arguments.split,
+    options = PrepareOptions(
+        prompts=arguments.prompts,
+        split=arguments.split,
         location_rule=arguments.location_rule,
         annotations=arguments.annotations,
         seed=arguments.seed,
     )
-    if not report.written:
-        print(f"{report.out}: all is there already; the source was not read. To prepare it anew, remove the folder.")
+    if is_prepared(arguments.dataset, out, options):
+        print(f"{out}: all is there already; the source was not read. To prepare it anew, remove the folder.")
         return
+    _print_report(prepare(arguments.dataset, _sources(arguments, out), out, options), arguments)
+
+
+def _print_report(report: PrepareReport, arguments: argparse.Namespace) -> None:
+    from monai_vlsm.data.sets import DATASETS
+
     print(f"\n{report.out}\n{'split':<12}{'entries':>8}{'empty masks':>13}")
     for split, entries in report.entries.items():
         print(f"{split:<12}{entries:>8}{report.empty[split]:>13}")
@@ -118,10 +135,10 @@ def _convert(arguments: argparse.Namespace) -> None:
         print(f"skipped    {count}: {reason} (the first: {example})")
     if report.groups_in_several_splits:
         found = f"{report.groups_in_several_splits} patients or sequences are in more than one split"
-        print(f"careful    {found}: --split by_sequence")
+        print(f"warning    {found}: --split by_sequence")
     leaks = DATASETS[arguments.dataset].leaks
     if leaks and arguments.split == "published" and arguments.prompts != "generated":
-        print(f"careful    {leaks}")
+        print(f"warning    {leaks}")
 
 
 def _sources(arguments: argparse.Namespace, out: Path) -> list[Path]:
@@ -131,24 +148,24 @@ def _sources(arguments: argparse.Namespace, out: Path) -> list[Path]:
 
     if arguments.source:
         return arguments.source
-    data_set = DATASETS[arguments.dataset]
+    facts = DATASETS[arguments.dataset]
     if not arguments.download:
-        raise DataError(f"give what you have downloaded with --source: {data_set.raw}, from {data_set.source}.")
-    if not data_set.downloads:
+        raise DataError(f"give what you have downloaded with --source: {facts.raw}, from {facts.source}.")
+    if not facts.downloads:
         raise DataError(
-            f"{data_set.title} cannot be fetched without you ({data_set.licence}) Get {data_set.raw} from "
-            f"{data_set.source} and give it with --source."
+            f"{facts.title} cannot be fetched without you ({facts.license}) Get {facts.raw} from "
+            f"{facts.source} and give it with --source."
         )
-    print(f"{data_set.title}: {data_set.licence}\nCite: {data_set.citation}")
+    print(f"{facts.title}: {facts.license}\nCite: {facts.citation}")
     if not arguments.yes and not (sys.stdin.isatty() and input("Fetch it under these terms? [y/N] ").lower() == "y"):
         raise DataError("the terms were not accepted: nothing was fetched. --yes accepts them.")
-    folder = out.absolute().parent / "downloads" / data_set.name
-    archives = [download(url, folder / _file_name(url)) for url in data_set.downloads]
-    for url, archive in zip(data_set.downloads, archives, strict=True):
+    folder = out.absolute().parent / "downloads" / facts.name
+    archives = {url: download(url, folder / _file_name(url), sha256) for url, sha256 in facts.downloads.items()}
+    for url, archive in archives.items():
         if not is_zipfile(archive):
             archive.unlink()
             raise DataError(f"what {url} gave is no zip archive, and was removed: open the address in a browser.")
-    return archives
+    return list(archives.values())
 
 
 def _file_name(url: str) -> str:

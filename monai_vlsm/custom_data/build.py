@@ -175,7 +175,7 @@ def _facts(request: CustomDataRequest, training: int, backbone: str | None, moda
         target=" or ".join(request.class_names),
         prompt=request.class_names[0],
         source="own images, arranged by python -m monai_vlsm new-bundle",
-        licence="write down here who may use the images and for what, before you pass them or this bundle on.",
+        license="write down here who may use the images and for what, before you pass them or this bundle on.",
         citation="none",
         prompt_source="The prompts were made from the masks.",
         batch_size=max(fitting, default=_BATCH_SIZES[0]),

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from transformers import CLIPTokenizer
 
+from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.errors import DataError
 
-CONTEXT_LENGTH = 77
+CONTEXT_LENGTH = MAX_TOKENS
 """Tokens that CLIP's text encoder reads, begin and end of text included."""
 
 _ONE_AT_A_TIME = Lock()

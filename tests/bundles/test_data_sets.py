@@ -14,7 +14,7 @@ from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from raw_layouts import LAYOUTS
 
 from monai_vlsm.data.phantom import write_phantom
-from monai_vlsm.data.prepare.convert import prepare
+from monai_vlsm.data.prepare import PrepareOptions, prepare
 from monai_vlsm.data.sets import BUNDLES, DATASETS
 from monai_vlsm.networks import CLIPSegDenseAdapter
 
@@ -27,7 +27,7 @@ def prepared(tmp_path):
             write_phantom(out, {"training": 8, "validation": 2, "test": 2}, progress=False)
         else:
             LAYOUTS[name](tmp_path / "raw", np.random.default_rng(0))
-            prepare(name, [tmp_path / "raw"], out, "generated", progress=False)
+            prepare(name, [tmp_path / "raw"], out, PrepareOptions("generated"), progress=False)
         return str(out)
 
     return make
@@ -96,7 +96,7 @@ def test_a_trained_bundle_is_evaluated_on_another_data_set(bundle, prepared, tmp
     (tmp_path / "prepared").rename(tmp_path / "source")
     target = next(d for d in DATASETS.values() if d.evaluate_with == "kvasir_seg")
     LAYOUTS[target.name](tmp_path / "raw_target", np.random.default_rng(1))
-    prepare(target.name, [tmp_path / "raw_target"], tmp_path / target.name, "generated", progress=False)
+    prepare(target.name, [tmp_path / "raw_target"], tmp_path / target.name, PrepareOptions("generated"), progress=False)
     run(
         run_id="evaluating",
         config_file=[str(root / "configs" / f"{part}.json") for part in ("train", "evaluate")],

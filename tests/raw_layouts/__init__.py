@@ -6,7 +6,8 @@ prepared mask without suffix. Objects are brighter than what is around them and 
 
 from .layouts import LAYOUTS
 from .medical import btmri, camus, camus_nifti, chexlocalize
+from .other_forms import OTHER_FORMS
 
 LAYOUTS |= {"btmri": btmri, "camus": camus, "chexlocalize": chexlocalize}
 
-__all__ = ["LAYOUTS", "camus_nifti"]
+__all__ = ["LAYOUTS", "OTHER_FORMS", "camus_nifti"]

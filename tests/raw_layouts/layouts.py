@@ -78,9 +78,10 @@ def isic18(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def dfu(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Images and labels."""
+    """The names of the folders begin with the year."""
     base = folder / "DFUC2022_train_release"
-    return write_pairs(rng, [f"10{i:04d}" for i in range(COUNT)], base / "images", base / "labels", ".jpg")
+    images, masks = base / "DFUC2022_train_images", base / "DFUC2022_train_masks"
+    return write_pairs(rng, [f"10{i:04d}" for i in range(COUNT)], images, masks, ".jpg")
 
 
 def busi(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -107,7 +108,10 @@ def qata_cov19(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Folders with blanks; a mask has the name of its image behind "mask_"."""
     base = folder / "QaTa-COV19" / "QaTa-COV19-v2"
     truth = {}
-    for part, stems in (("Train Set", [f"covid_{i}" for i in range(COUNT)]), ("Test Set", ["sub-S1_dx", "sub-S2_dx"])):
+    for part, stems in (
+        ("Train Set", [*(f"covid_{i}" for i in range(COUNT - 2)), "sub-S7_ses-E1_dx", "sub-S7_ses-E2_dx"]),
+        ("Test Set", ["sub-S1_ses-E1_dx", "sub-S1_ses-E2_dx"]),
+    ):
         truth |= write_pairs(rng, stems, base / part / "Images", base / part / "Ground-truths", mask_name="mask_{}.png")
     return truth
 

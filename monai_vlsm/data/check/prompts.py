@@ -1,7 +1,8 @@
-"""Checks of the prompts of a data set, and of what they share out: classes, empty masks, sizes."""
+"""Checks of prompts and of balance: classes, empty masks, mask sizes."""
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,12 @@ _ENOUGH = 10
 _RARE = 0.05
 _SMALL = 0.0005
 _FULL = 0.95
+_TELLS_HEALTH = re.compile(
+    r"\b(no|not|none|nothing|without|normal\w*|healthy|absen\w+|free|unremarkable|intact|negative|homogeneous|uniform|clear"
+    r"|symmetr\w+)\b",
+    re.IGNORECASE,
+)
+"""Words of which published texts of healthy images have at least one."""
 
 
 def check_prompts(
@@ -77,15 +84,14 @@ def count_classes(entries: Entries) -> dict[str, dict[str, int]]:
 
 def _against(entry: Mapping[str, Any], share: float | None) -> Iterable[str]:
     """Say where a prompt denies what the mask shows, or describes what it does not show; p1 only names the class."""
-    said = {level: texts[0] for level, texts in entry["prompts"].items() if level != "p0" and texts[0]}
-    denied = {level: text.lower().startswith("no ") for level, text in said.items()}
     if share is None:
         return
-    for level, text in said.items():
-        if share and denied[level]:
+    for level, texts in entry["prompts"].items():
+        text = texts[0]
+        if share and text.lower().startswith("no "):
             yield f"{level} is {text!r}, the mask is not empty"
             return
-        if not share and not denied[level] and level != "p1":
+        if not share and level not in ("p0", "p1") and text and not _TELLS_HEALTH.search(text):
             yield f"{level} is {text!r}, the mask is empty"
             return
 

@@ -1,5 +1,5 @@
 """From what was downloaded to images, masks, prompts and a datalist; no torch in here."""
 
-from .convert import PrepareReport, prepare
+from .convert import PrepareOptions, PrepareReport, facts_of, is_prepared, prepare
 
-__all__ = ["PrepareReport", "prepare"]
+__all__ = ["PrepareOptions", "PrepareReport", "facts_of", "is_prepared", "prepare"]

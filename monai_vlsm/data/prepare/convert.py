@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -20,7 +20,7 @@ from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.pictures import MORE_THAN_8_BITS, digest_of_pixels
 from monai_vlsm.data.prepare.annotations import Annotation, Annotations
 from monai_vlsm.data.prepare.archives import open_sources
-from monai_vlsm.data.prepare.placing import PreparedCase, SplitEntry, assign_splits, require_groups
+from monai_vlsm.data.prepare.placing import LeftOut, PreparedCase, SplitEntry, assign_splits, require_groups
 from monai_vlsm.data.prompts import LocationRule, prompts_from_mask
 from monai_vlsm.data.sets import DATASETS, DatasetFacts, find_cases
 from monai_vlsm.data.sets.brain import tumor_in
@@ -33,12 +33,57 @@ Split = Literal["published", "deduplicated", "by_sequence"]
 
 
 @dataclass(frozen=True)
+class PrepareOptions:
+    """How a data set is prepared.
+
+    Args:
+        prompts: published ones ("medvlsm", "medclipseg") or "generated" from the masks; None is the first of these
+            that the data set has.
+        split: "published", or the makers' own, or drawn by patient where there is none; "deduplicated" is the same
+            without training and validation images that come again in a later split; "by_sequence" draws anew so that
+            no patient or sequence is in two splits.
+        location_rule: of generated prompts, see :func:`monai_vlsm.data.prompts.describe_mask`.
+        annotations: folder with the published files; None fetches them.
+        seed: of splits that are drawn.
+    """
+
+    prompts: Prompts | None = None
+    split: Split = "published"
+    location_rule: LocationRule = "width"
+    annotations: Path | None = None
+    seed: int = 0
+
+    def prompts_of(self, facts: DatasetFacts) -> str:
+        """Return where the prompts of a data set come from.
+
+        Raises:
+            DataError: if an option is unknown, or nobody has published such prompts for the set.
+        """
+        first = "medvlsm" if facts.medvlsm else "medclipseg" if facts.medclipseg else "generated"
+        kind = self.prompts or first
+        if kind not in get_args(Prompts) or self.split not in get_args(Split):
+            raise DataError(
+                f"expected prompts out of {get_args(Prompts)} and a split out of {get_args(Split)}, "
+                f"got {kind!r} and {self.split!r}."
+            )
+        if kind != "generated" and not getattr(facts, kind):
+            raise DataError(f"nobody has published {kind} prompts for {facts.name}: choose --prompts generated.")
+        return kind
+
+    def description(self, facts: DatasetFacts) -> str:
+        """Return the line in the datalist by which the folder is known again."""
+        return (
+            f"monai_vlsm {facts.name}, prompts {self.prompts_of(facts)}, split {self.split}, seed {self.seed}, "
+            f"locations {self.location_rule}"
+        )
+
+
+@dataclass(frozen=True)
 class PrepareReport:
     """What :func:`prepare` did.
 
     Args:
         out: the folder.
-        written: False if all was there already.
         entries: by split, as in the datalist.
         empty: number of empty masks by split.
         levels: number of different texts by prompt level.
@@ -48,129 +93,123 @@ class PrepareReport:
     """
 
     out: Path
-    written: bool
     entries: dict[str, int]
     empty: dict[str, int]
     levels: dict[str, int]
     sizes: list[tuple[tuple[int, int], int]]
     skipped: list[tuple[str, int, str]]
-    groups_in_several_splits: int = 0
+    groups_in_several_splits: int
+
+
+def facts_of(name: str) -> DatasetFacts:
+    """Return what is known of a data set.
+
+    Raises:
+        DataError: if there is none of this name.
+    """
+    if name not in DATASETS:
+        raise DataError(f"there is no data set {name!r}; known are {', '.join(DATASETS)}. Own data: new-bundle.")
+    return DATASETS[name]
+
+
+def is_prepared(name: str, out: Path, options: PrepareOptions) -> bool:
+    """Tell whether the folder ``out`` holds the data set already, prepared with these options.
+
+    Raises:
+        DataError: if the options cannot be used, or the folder holds something else.
+    """
+    return is_there(_absolute(out), options.description(facts_of(name)))
 
 
 def prepare(
     name: str,
-    sources: Sequence[Path] | Callable[[], Sequence[Path]],
+    sources: Sequence[Path],
     out: Path,
-    prompts: Prompts | None = None,
-    split: Split = "published",
-    *,
-    location_rule: LocationRule = "width",
-    annotations: Path | None = None,
-    seed: int = 0,
+    options: PrepareOptions = PrepareOptions(),
     progress: bool = True,
 ) -> PrepareReport:
     """Convert a data set; the folder appears only when it is complete.
 
     Args:
         name: of the data set, one of ``DATASETS``.
-        sources: what was downloaded, folders and archives; or a function that fetches it, called if it is needed.
-        out: folder to make; one that holds the same data set is left as it is.
-        prompts: published ones ("medvlsm", "medclipseg") or "generated" from the masks; None is the first of these
-            that the data set has.
-        split: "published", or the makers' own, or drawn by patient where there is none; "deduplicated" is the same
-            without training and validation images that come again in a later split; "by_sequence" draws anew so that
-            no patient or sequence is in two splits.
-        location_rule: of generated prompts, see :func:`monai_vlsm.data.prompts.describe_mask`.
-        annotations: folder with the published files; None fetches them.
-        seed: of splits that are drawn.
+        sources: what was downloaded, folders and archives.
+        out: folder to make; it must be free, see :func:`is_prepared`.
+        options: what to make of it.
         progress: show progress bars.
 
     Raises:
         MissingFileError: if a source or an annotation file is missing.
-        DataError: if name, options, source or annotations cannot be used; nothing is left behind then.
+        DataError: if options, source, annotations or folder cannot be used; nothing is left behind then.
     """
-    data_set = _known(name)
-    kind = prompts or ("medvlsm" if data_set.medvlsm else "medclipseg" if data_set.medclipseg else "generated")
-    _check_options(data_set, kind, split)
-    out = out.expanduser().absolute()
-    description = f"monai_vlsm {name}, prompts {kind}, split {split}, seed {seed}, locations {location_rule}"
-    if is_there(out, description):
-        return PrepareReport(out, False, {}, {}, {}, [], [])
-    sources = sources() if callable(sources) else sources
-    published, subsets = _published(data_set, kind, Annotations(annotations, progress))
+    facts, out = facts_of(name), _absolute(out)
+    if is_prepared(name, out, options):
+        raise DataError(f"{str(out)!r} holds this data set already: remove the folder to prepare it anew.")
+    published, subsets = _published(facts, options, Annotations(options.annotations, progress))
     with new_folder(out) as part, open_sources(sources, part.parent, progress) as roots:
-        cases = find_cases(data_set, RawFiles(roots))
-        if not cases:
-            raise DataError(
-                f"there is nothing of {data_set.title} in {', '.join(map(str, sources))}: expected is {data_set.raw}."
-            )
-        wanted, left_out = _wanted(cases, published, data_set)
-        if split == "by_sequence":
-            require_groups(wanted)
+        cases, left_out = _wanted(_cases_in(roots, facts, sources), published, facts)
+        if options.split == "by_sequence":
+            require_groups(cases)
             subsets = {}  # they are parts of the published training images
-        done, skipped = _write_all(wanted, part, data_set, location_rule, progress)
-        skipped += left_out
-        _require_images(done, data_set, skipped)
-        placed, unplaced = assign_splits(done, published, data_set, split, seed)
-        skipped += unplaced
-        splits = {s: [_entry(item, texts) for item, texts, where in placed if where == s] for s in SPLITS}
-        write_datalist(part, splits, description=description, subsets=_image_names(subsets, done))
-    return _report(out, placed, skipped)
+        done, skipped = _write_all(cases, part, facts, options.location_rule, progress)
+        left_out = skipped + left_out
+        _require_images(done, facts, left_out)
+        placed, unplaced = assign_splits(done, published, facts, options.split, options.seed)
+        splits = {split: [_item(entry) for entry in placed if entry.split == split] for split in SPLITS}
+        write_datalist(part, splits, description=options.description(facts), subsets=_image_names(subsets, done))
+    return _report(out, placed, left_out + unplaced)
 
 
-def _known(name: str) -> DatasetFacts:
-    if name not in DATASETS:
-        raise DataError(f"there is no data set {name!r}; known are {', '.join(DATASETS)}. Own data: new-bundle.")
-    return DATASETS[name]
+def _absolute(out: Path) -> Path:
+    return out.expanduser().absolute()
 
 
-def _check_options(data_set: DatasetFacts, kind: str, split: str) -> None:
-    if kind not in get_args(Prompts) or split not in get_args(Split):
+def _cases_in(roots: Sequence[Path], facts: DatasetFacts, sources: Sequence[Path]) -> list[RawCase]:
+    cases = find_cases(facts, RawFiles(roots))
+    if not cases:
         raise DataError(
-            f"expected prompts out of {get_args(Prompts)} and a split out of {get_args(Split)}, "
-            f"got {kind!r} and {split!r}."
+            f"there is nothing of {facts.title} in {', '.join(map(str, sources))}: expected is {facts.raw}."
         )
-    if kind != "generated" and not getattr(data_set, kind):
-        raise DataError(f"nobody has published {kind} prompts for {data_set.name}: choose --prompts generated.")
+    return cases
 
 
 def _published(
-    data_set: DatasetFacts, kind: str, annotations: Annotations
+    facts: DatasetFacts, options: PrepareOptions, annotations: Annotations
 ) -> tuple[list[Annotation], dict[str, list[str]]]:
     """Return entries and training subsets; entries of sets that are evaluated only are all for the test."""
+    kind = options.prompts_of(facts)
     if kind == "generated":
         return [], {}
-    entries = annotations.medvlsm(data_set) if kind == "medvlsm" else annotations.medclipseg(data_set)
-    if data_set.evaluate_with and kind == "medvlsm":
-        entries = [Annotation(entry.key, "test", entry.prompts) for entry in entries]
-    return entries, annotations.subsets(data_set) if data_set.medclipseg else {}
+    entries = annotations.medvlsm(facts) if kind == "medvlsm" else annotations.medclipseg(facts)
+    if facts.evaluate_with and kind == "medvlsm":
+        entries = [replace(entry, split="test") for entry in entries]
+    return entries, annotations.subsets(facts) if facts.medclipseg else {}
 
 
 def _wanted(
-    cases: list[RawCase], published: list[Annotation], data_set: DatasetFacts
-) -> tuple[list[RawCase], list[tuple[str, str]]]:
+    cases: list[RawCase], published: list[Annotation], facts: DatasetFacts
+) -> tuple[list[RawCase], list[LeftOut]]:
     """Leave out what the annotations do not know; cases that write their own prompts stay (training of CAMUS).
 
-    The kind of tumour that a published sentence tells names the class where the raw files do not tell it.
+    The kind of tumor that a published sentence tells names the class where the raw files do not tell it.
     """
     if not published:
         return cases, []
     texts = {annotation.key: annotation.prompts.get("p2", [""])[0] for annotation in published}
     wanted = [case for case in cases if case.key in texts or case.prompts]
-    left_out = [case.key for case in cases if not (case.key in texts or case.prompts)]
-    if not data_set.class_name and data_set.medclipseg:
+    unknown = [case.key for case in cases if not (case.key in texts or case.prompts)]
+    if not facts.class_name and facts.medclipseg:
         wanted = [replace(case, class_name=case.class_name or tumor_in(texts[case.key])) for case in wanted]
-    return wanted, [("not in the published annotations", key) for key in left_out]
+    return wanted, [LeftOut("not in the published annotations", key) for key in unknown]
 
 
 def _write_all(
-    cases: list[RawCase], folder: Path, data_set: DatasetFacts, location_rule: LocationRule, progress: bool
-) -> tuple[dict[str, PreparedCase], list[tuple[str, str]]]:
+    cases: list[RawCase], folder: Path, facts: DatasetFacts, location_rule: LocationRule, progress: bool
+) -> tuple[dict[str, PreparedCase], list[LeftOut]]:
     """Write the files of all cases; those that cannot be used are told with their reason."""
     done: dict[str, PreparedCase] = {}
     skipped = []
     pictures: dict[str, tuple[tuple[int, int], str]] = {}
-    for case in tqdm(cases, desc=f"Preparing {data_set.name}", unit="mask", disable=not progress):
+    for case in tqdm(cases, desc=f"Preparing {facts.name}", unit="mask", disable=not progress):
         try:
             if case.image not in pictures:
                 pictures[case.image] = _write_image(case, folder / "images" / case.image)
@@ -180,11 +219,9 @@ def _write_all(
                 raise DataError(f"its mask is {mask.shape[::-1]} pixels large, the image {size}")
             _write_mask(mask, folder / "masks" / case.label)
         except (UserError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-            skipped.append((str(error), case.key))
+            skipped.append(LeftOut(str(error), case.key))
             continue
-        done[case.key] = PreparedCase(
-            case, size, not mask.any(), digest, _generated(case, mask, data_set, location_rule)
-        )
+        done[case.key] = PreparedCase(case, size, not mask.any(), digest, _generated(case, mask, facts, location_rule))
     for name in set(pictures) - {item.case.image for item in done.values()}:
         (folder / "images" / name).unlink()
     return done, skipped
@@ -213,30 +250,32 @@ def _write_mask(mask: Mask, path: Path) -> None:
     Image.fromarray(mask.astype(np.uint8) * 255).save(path)
 
 
-def _generated(case: RawCase, mask: Mask, data_set: DatasetFacts, location_rule: LocationRule) -> dict[str, list[str]]:
-    name = case.class_name or data_set.class_name or data_set.target
+def _generated(case: RawCase, mask: Mask, facts: DatasetFacts, location_rule: LocationRule) -> dict[str, list[str]]:
+    name = case.class_name or facts.class_name or facts.target
     return case.prompts or prompts_from_mask(
         mask,
         name,
-        family=data_set.family,  # type: ignore[arg-type]
-        where=data_set.where,
+        family=facts.family,  # type: ignore[arg-type]
+        where=facts.where,
         location_rule=location_rule,
         tell_empty=False,
     )
 
 
-def _require_images(done: Mapping[str, PreparedCase], data_set: DatasetFacts, skipped: list[tuple[str, str]]) -> None:
+def _require_images(done: Mapping[str, PreparedCase], facts: DatasetFacts, left_out: list[LeftOut]) -> None:
     if not done:
-        reason, example = skipped[0] if skipped else ("none is in the published annotations", "all images")
+        first = left_out[0] if left_out else LeftOut("none is in the published annotations", "all images")
         raise DataError(
-            f"no image of {data_set.title} could be used; the first: {example}: {reason}. Expected is {data_set.raw}; "
-            "--prompts generated takes whatever images are there."
+            f"no image of {facts.title} could be used; the first: {first.key}: {first.reason}. "
+            f"Expected is {facts.raw}; --prompts generated takes whatever images are there."
         )
 
 
-def _entry(item: PreparedCase, texts: dict[str, list[str]]) -> dict[str, Any]:
-    group = {"group": item.case.group} if item.case.group else {}
-    return {"image": f"images/{item.case.image}", "label": f"masks/{item.case.label}", "prompts": texts, **group}
+def _item(entry: SplitEntry) -> dict[str, Any]:
+    """Return an entry as the datalist has it."""
+    case = entry.prepared.case
+    group = {"group": case.group} if case.group else {}
+    return {"image": f"images/{case.image}", "label": f"masks/{case.label}", "prompts": entry.prompts, **group}
 
 
 def _image_names(subsets: dict[str, list[str]], done: Mapping[str, PreparedCase]) -> dict[str, list[str]]:
@@ -250,25 +289,23 @@ def _image_names(subsets: dict[str, list[str]], done: Mapping[str, PreparedCase]
     return {fraction: found for fraction, found in names.items() if found}
 
 
-def _report(out: Path, placed: list[SplitEntry], skipped: list[tuple[str, str]]) -> PrepareReport:
-    sizes = {item.case.image: item.size for item, _, _ in placed}
+def _report(out: Path, placed: list[SplitEntry], left_out: list[LeftOut]) -> PrepareReport:
+    sizes = {entry.prepared.case.image: entry.prepared.size for entry in placed}
     texts: dict[str, set[str]] = {}
-    for _, prompts, _ in placed:
-        for level, sentences in prompts.items():
-            texts.setdefault(level, set()).update(sentences)
     splits_of: dict[str, set[str]] = {}
-    for item, _, where in placed:
-        if item.case.group:
-            splits_of.setdefault(item.case.group, set()).add(where)
-    reasons = Counter(reason for reason, _ in skipped)
-    first = dict(reversed(skipped))
+    for entry in placed:
+        for level, sentences in entry.prompts.items():
+            texts.setdefault(level, set()).update(sentences)
+        if entry.prepared.case.group:
+            splits_of.setdefault(entry.prepared.case.group, set()).add(entry.split)
+    reasons = Counter(case.reason for case in left_out)
+    first = {case.reason: case.key for case in reversed(left_out)}
     return PrepareReport(
-        out,
-        True,
-        {split: sum(where == split for _, _, where in placed) for split in SPLITS},
-        {split: sum(item.empty for item, _, where in placed if where == split) for split in SPLITS},
-        {level: len(texts[level]) for level in sorted(texts)},
-        Counter(sizes.values()).most_common(),
-        [(reason, count, first[reason]) for reason, count in reasons.most_common()],
-        sum(len(found) > 1 for found in splits_of.values()),
+        out=out,
+        entries={split: sum(entry.split == split for entry in placed) for split in SPLITS},
+        empty={split: sum(entry.prepared.empty for entry in placed if entry.split == split) for split in SPLITS},
+        levels={level: len(texts[level]) for level in sorted(texts)},
+        sizes=Counter(sizes.values()).most_common(),
+        skipped=[(reason, count, first[reason]) for reason, count in reasons.most_common()],
+        groups_in_several_splits=sum(len(splits) > 1 for splits in splits_of.values()),
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from monai_vlsm.data.prepare.annotations import Annotation
 from monai_vlsm.data.sets import DatasetFacts
 from monai_vlsm.data.sets.raw import RawCase
-from monai_vlsm.data.splits import SPLITS, split_groups
+from monai_vlsm.data.splits import FRACTIONS, SPLITS, split_groups
 from monai_vlsm.errors import DataError
+
+_WITHOUT_TEST = (0.9, 0.1, 0.0)
+"""Of the training images for training and validation, where the makers have set a test split apart."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,37 @@ class PreparedCase:
     prompts: dict[str, list[str]]
 
 
-SplitEntry = tuple[PreparedCase, dict[str, list[str]], str]
-"""An image with its prompts and its split."""
+@dataclass(frozen=True)
+class SplitEntry:
+    """A prepared case with its prompts and its split."""
+
+    prepared: PreparedCase
+    prompts: dict[str, list[str]]
+    split: str
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A case that is not in the datalist.
+
+    Args:
+        reason: why, in words that are the same for all cases of one kind.
+        key: of the case.
+    """
+
+    reason: str
+    key: str
 
 
 def assign_splits(
-    done: Mapping[str, PreparedCase], published: list[Annotation], data_set: DatasetFacts, split: str, seed: int
-) -> tuple[list[SplitEntry], list[tuple[str, str]]]:
-    """Give every entry its prompts and its split; also tell what was left out, as (reason, key).
+    done: Mapping[str, PreparedCase], published: list[Annotation], facts: DatasetFacts, split: str, seed: int
+) -> tuple[list[SplitEntry], list[LeftOut]]:
+    """Give every entry its prompts and its split; also tell what was left out.
 
     Args:
         done: what was prepared, by key.
         published: annotations; empty if prompts and split are our own.
-        data_set: which one.
+        facts: of the data set.
         split: "published", "deduplicated" or "by_sequence".
         seed: of splits that are drawn.
 
@@ -53,7 +74,7 @@ def assign_splits(
     if published:
         placed, left_out = _place_published(done, published)
     else:
-        placed, left_out = _place_unpublished(list(done.values()), data_set, seed), []
+        placed, left_out = _place_unpublished(list(done.values()), facts, seed), []
     if split == "by_sequence":
         return _by_group(placed, seed), left_out
     if split == "deduplicated":
@@ -64,85 +85,86 @@ def assign_splits(
 
 def require_groups(cases: list[RawCase]) -> None:
     """Raise a DataError unless every case has a patient or sequence."""
-    if not all(case.group for case in cases):
-        raise DataError("the raw files do not tell patients or sequences apart: choose another --split.")
+    without = next((case.key for case in cases if not case.group), None)
+    if without is not None:
+        raise DataError(
+            f"the raw files do not tell patients or sequences apart (the first is {without!r}): choose another --split."
+        )
 
 
 def _place_published(
     done: Mapping[str, PreparedCase], published: list[Annotation]
-) -> tuple[list[SplitEntry], list[tuple[str, str]]]:
+) -> tuple[list[SplitEntry], list[LeftOut]]:
     """Follow the annotations; cases they do not know have prompts of their own and are for training (CAMUS)."""
     placed: list[SplitEntry] = []
-    missing = []
+    left_out: list[LeftOut] = []
     for annotation in published:
-        item = done.get(annotation.key)
-        if item is None:
-            missing.append(("published, but not in the source or not usable", annotation.key))
+        prepared = done.get(annotation.key)
+        if prepared is None:
+            left_out.append(LeftOut("published, but not in the source or not usable", annotation.key))
             continue
-        texts = {"p0": [""], "p1": item.prompts["p1"], **annotation.prompts}
-        placed.append((item, texts, annotation.split))
+        texts = {"p0": [""], "p1": prepared.prompts["p1"], **annotation.prompts}
+        placed.append(SplitEntry(prepared, texts, annotation.split))
     if not placed:
         raise DataError(
             f"none of the {len(published)} published entries is in the source, which is perhaps another release: "
             "--prompts generated makes prompts and splits from what is there."
         )
     keys = {annotation.key for annotation in published}
-    held_out = {item.case.group for item, _, _ in placed}
-    for key, item in done.items():
+    held_out = {entry.prepared.case.group for entry in placed}
+    for key, prepared in done.items():
         if key in keys:
             continue
-        if item.case.group in held_out or item.case.split == "test":
-            missing.append(("not published, and its patient is in another split", key))
+        if prepared.case.group in held_out or prepared.case.split == "test":
+            left_out.append(LeftOut("not published, and its patient is in another split", key))
         else:
-            placed.append((item, item.prompts, "training"))
-    return placed, missing
+            placed.append(SplitEntry(prepared, prepared.prompts, "training"))
+    return placed, left_out
 
 
-def _place_unpublished(items: list[PreparedCase], data_set: DatasetFacts, seed: int) -> list[SplitEntry]:
+def _place_unpublished(done: list[PreparedCase], facts: DatasetFacts, seed: int) -> list[SplitEntry]:
     """Keep the makers' own split, drawing a validation split where they have none, or draw all three."""
-    own = [item.case.split for item in items]
-    if data_set.evaluate_with and not any(own):
-        own = ["test"] * len(items)
+    own = [prepared.case.split for prepared in done]
+    if facts.evaluate_with and not any(own):
+        own = ["test"] * len(done)
     elif not any(own):
-        own = _draw(items, (0.8, 0.1, 0.1), seed)
+        own = _draw(done, FRACTIONS, seed)
     elif "validation" not in own:
         own = [split or "training" for split in own]
         training = [i for i, split in enumerate(own) if split == "training"]
-        drawn = _draw([items[i] for i in training], (0.9, 0.1, 0.0), seed)
+        drawn = _draw([done[i] for i in training], _WITHOUT_TEST, seed)
         for i, split in zip(training, drawn, strict=True):
             own[i] = split
-    return [(item, item.prompts, split) for item, split in zip(items, own, strict=True)]
+    return [SplitEntry(prepared, prepared.prompts, split) for prepared, split in zip(done, own, strict=True)]
 
 
-def _draw(items: list[PreparedCase], fractions: tuple[float, float, float], seed: int) -> list[str]:
-    groups = [item.case.group or item.case.image for item in items]
-    return split_groups(groups, [item.empty for item in items], fractions, seed)
+def _draw(done: list[PreparedCase], fractions: tuple[float, float, float], seed: int) -> list[str]:
+    groups = [prepared.case.group or prepared.case.image for prepared in done]
+    return split_groups(groups, [prepared.empty for prepared in done], fractions, seed)
 
 
-def _deduplicated(placed: list[SplitEntry]) -> tuple[list[SplitEntry], list[tuple[str, str]]]:
-    """Drop pictures from training that come in validation or test, from validation those of the test, and repeats."""
+def _deduplicated(placed: list[SplitEntry]) -> tuple[list[SplitEntry], list[LeftOut]]:
+    """Drop duplicates; of a picture in several splits the copy in the latest one stays."""
     kept: list[SplitEntry] = []
     dropped = []
     where: dict[str, str] = {}
     seen = set()
     for split in reversed(SPLITS):
-        for item, texts, own in placed:
-            if own != split:
+        for entry in placed:
+            if entry.split != split:
                 continue
-            first = where.setdefault(item.digest, split)
-            if first != split or (item.digest, item.case.class_name) in seen:
-                dropped.append((f"the same picture is in {first}", item.case.key))
+            case, digest = entry.prepared.case, entry.prepared.digest
+            first = where.setdefault(digest, split)
+            if first != split or (digest, case.class_name) in seen:
+                dropped.append(LeftOut(f"the same picture is in {first}", case.key))
                 continue
-            seen.add((item.digest, item.case.class_name))
-            kept.append((item, texts, own))
+            seen.add((digest, case.class_name))
+            kept.append(entry)
     return kept, dropped
 
 
 def _by_group(placed: list[SplitEntry], seed: int) -> list[SplitEntry]:
     """Draw a split in which no patient or sequence is in two splits."""
-    unique = {item.case.key: (item, texts) for item, texts, _ in placed}
-    items = [item for item, _ in unique.values()]
-    return [
-        (item, texts, split)
-        for (item, texts), split in zip(unique.values(), _draw(items, (0.8, 0.1, 0.1), seed), strict=True)
-    ]
+    unique = {entry.prepared.case.key: entry for entry in placed}
+    drawn = _draw([entry.prepared for entry in unique.values()], FRACTIONS, seed)
+    return [replace(entry, split=split) for entry, split in zip(unique.values(), drawn, strict=True)]

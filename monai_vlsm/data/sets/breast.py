@@ -86,7 +86,7 @@ def busbra(files: RawFiles) -> list[RawCase]:
 
 
 def buid(files: RawFiles) -> list[RawCase]:
-    """Read "N Benign Image.bmp" beside "N Benign Mask.tif", and the same for malignant tumours."""
+    """Read "N Benign Image.bmp" beside "N Benign Mask.tif", and the same for malignant tumors."""
     pattern = r"(?P<case>\d+ (?:Benign|Malignant)) (?P<what>Image|Mask)\.\w+"
     found = one_per_name(
         ((match["case"], match["what"].lower()), path)
@@ -105,6 +105,12 @@ def buid(files: RawFiles) -> list[RawCase]:
     ]
 
 
+def busuc(files: RawFiles) -> list[RawCase]:
+    """Read Benign/ and Malignant/; All/ repeats them."""
+    kinds = ("Benign", "Malignant")
+    return [case for kind in kinds for case in pair(files, f"{kind}/images", f"{kind}/masks")]
+
+
 def udiat(files: RawFiles) -> list[RawCase]:
     """Read original/ and GT/."""
     return pair(files, "original", "GT")
@@ -115,8 +121,8 @@ SETS = (
         "busi",
         "Breast Ultrasound Images (BUSI)",
         source="https://scholar.cu.edu.eg/?q=afahmy/pages/dataset",
-        licence=(
-            f"The article is open access; the page of the images states no licence, mirrors name different ones. {ASK}"
+        license=(
+            f"The article is open access; the page of the images states no license, mirrors name different ones. {ASK}"
         ),
         citation=(
             "W. Al-Dhabyani, M. Gomaa, H. Khaled, A. Fahmy: Dataset of breast ultrasound images. "
@@ -126,13 +132,17 @@ SETS = (
         raw="Dataset_BUSI.zip (Dataset_BUSI_with_GT/)",
         medvlsm="busi",
         medclipseg="BUSI",
+        leaks=(
+            "some images are there twice, even as benign and as normal: --split deduplicated catches those with equal "
+            "pixels, not the 235 similar ones (Pawlowska et al., Data in Brief 48 (2023) 109247)"
+        ),
         read=busi,
     ),
     _breast(
         "udiat",
         "UDIAT (Dataset B)",
-        source="http://www2.docm.mmu.ac.uk/STAFF/M.Yap/dataset.php",
-        licence="Signed licence agreement with M. H. Yap; no redistribution.",
+        source="http://helward.mmu.ac.uk/STAFF/M.Yap/dataset.php",
+        license="Signed license agreement with M. H. Yap; no redistribution.",
         citation="M. H. Yap et al.: Automated Breast Ultrasound Lesions Detection. IEEE JBHI 22 (2018).",
         size="163 images",
         raw="a folder with original/ and GT/, or UDIAT.zip of MedCLIPSeg",
@@ -143,11 +153,15 @@ SETS = (
         "busbra",
         "BUS-BRA",
         source="https://zenodo.org/records/8231412",
-        licence="CC BY 4.0 according to Zenodo; the article says academic and research use. Check both.",
+        license="CC BY 4.0; whoever uses the images has to cite the article.",
         citation="W. Gomez-Flores et al.: BUS-BRA: A Breast Ultrasound Dataset. Medical Physics 51 (2024).",
         size="1875 images of 1064 patients",
         raw="BUSBRA.zip (Images/, Masks/)",
-        downloads=("https://zenodo.org/records/8231412/files/BUSBRA.zip",),
+        downloads={
+            "https://zenodo.org/records/8231412/files/BUSBRA.zip": (
+                "ba3e6ed19cc37c682d8d39e25435bbf8a555a12cb7e641b5f2117685c95580ff"
+            )
+        },
         medclipseg="BUSBRA",
         leaks="377 of 1064 patients are in more than one split: --split by_sequence",
         evaluate_with="busi",
@@ -157,24 +171,28 @@ SETS = (
     _breast(
         "busuc",
         "BUSUC",
-        source="https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg",
-        licence=NO_TERMS,
+        source="https://data.mendeley.com/datasets/3ksd7w7jkx/1",
+        license=f"The images come from ultrasoundcases.info; {NO_TERMS[0].lower()}{NO_TERMS[1:]}",
         citation="see https://www.sciencedirect.com/science/article/pii/S0952197623014768",
         size="811 images",
-        raw="BUSUC.zip of MedCLIPSeg",
-        downloads=(f"{MEDCLIPSEG}/BUSUC.zip",),
+        raw="BUS_UC ({Benign,Malignant}/{images,masks}/), or BUSUC.zip of MedCLIPSeg",
+        downloads={f"{MEDCLIPSEG}/BUSUC.zip": ""},
         medclipseg="BUSUC",
         evaluate_with="busi",
+        read=busuc,
     ),
     _breast(
         "buid",
         "BUID",
-        source="https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg",
-        licence=NO_TERMS,
-        citation="see https://www.sciencedirect.com/science/article/pii/S0010482522011465",
+        source="QAMEBI (https://qamebi.com)",
+        license=NO_TERMS,
+        citation=(
+            "A. Abbasian Ardakani et al.: Computers in Biology and Medicine (2023), "
+            "doi 10.1016/j.compbiomed.2022.106438."
+        ),
         size="232 images",
-        raw="BUID.zip of MedCLIPSeg, or a folder with 'N Benign Image.bmp' and 'N Benign Mask.tif'",
-        downloads=(f"{MEDCLIPSEG}/BUID.zip",),
+        raw="Benign.zip and Malignant.zip ('N Benign Image.bmp', 'N Benign Mask.tif'), or BUID.zip of MedCLIPSeg",
+        downloads={f"https://qamebi.com/wp-content/uploads/2022/11/{kind}.zip": "" for kind in ("Benign", "Malignant")},
         medclipseg="BUID",
         evaluate_with="busi",
         read=buid,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from typing import Any
 
 from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.sets.facts import DatasetFacts
-from monai_vlsm.data.sets.raw import RawCase, RawFiles, optional_module, pair_parts, prepared_name
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, one_per_name, optional_module, pair, prepared_name
 
 
 def chexlocalize(files: RawFiles) -> list[RawCase]:
     """Read gt_segmentations_{val,test}.json and the X-rays patient*/study*/view*.jpg; a case per finding."""
     pattern = r"(?P<patient>patient\d+)/(?P<study>study\d+)/view\w+\.(?:jpg|png)"
-    pictures = {f"{found['patient']}_{found['study']}_{path.stem}": path for path, found in files.matching(pattern)}
+    pictures = one_per_name(
+        (f"{found['patient']}_{found['study']}_{path.stem}", path) for path, found in files.matching(pattern)
+    )
     cases = []
     for path, _ in files.matching(r"gt_segmentations_\w+\.json"):
         for stem, findings in json.loads(path.read_text(encoding="utf-8")).items():
@@ -45,8 +48,26 @@ def _decode(encoded: dict[str, Any]) -> Mask:
 
 
 def qata_cov19(files: RawFiles) -> list[RawCase]:
-    """Read the training and the test set; masks have the name of their image behind "mask_"."""
-    return pair_parts(files, {"Train Set": "", "Test Set": "test"}, "{}/Images", "{}/Ground-truths", "mask_{}")
+    """Read the training and the test set of version 2; masks have the name of their image behind "mask_"."""
+    newest = "QaTa-COV19-v2/" if files.in_folder("QaTa-COV19-v2/Train Set/Images") else ""
+    return [
+        case
+        for part, split in (("Train Set", ""), ("Test Set", "test"))
+        for case in pair(
+            files,
+            f"{newest}{part}/Images",
+            f"{newest}{part}/Ground-truths",
+            mask_stem="mask_{}".format,
+            group=qata_subject,
+            split=split,
+        )
+    ]
+
+
+def qata_subject(stem: str) -> str:
+    """Return the subject in a name such as sub-S08047_ses-E16280_run-1; other images stand for themselves."""
+    found = re.search(r"sub-S\d+", stem)
+    return found[0] if found else stem.removeprefix("mask_")
 
 
 SETS = (
@@ -59,7 +80,7 @@ SETS = (
         family="sentence",
         where="in a chest Xray",
         source="https://stanfordaimi.azurewebsites.net/datasets/23c56a0d-15de-405b-87c8-99c30138950c",
-        licence="Login and data use agreement of Stanford; non-commercial, no redistribution.",
+        license="Login and data use agreement of Stanford; non-commercial, no redistribution.",
         citation=(
             "A. Saporta et al.: Benchmarking saliency methods for chest X-ray interpretation. "
             "Nature Machine Intelligence 4 (2022)."
@@ -79,11 +100,16 @@ SETS = (
         family="sentence",
         where="in the chest X-ray",
         source="https://www.kaggle.com/datasets/aysendegerli/qatacov19-dataset",
-        licence="Kaggle login; research, cite the authors. Check its page.",
+        license="Kaggle login; research, cite the authors. Check its page.",
         citation="A. Degerli et al.: OSegNet: Operational Segmentation Network for COVID-19 Detection. ICIP 2022.",
         size="9258 images",
-        raw="archive.zip (QaTa-COV19-v2/{Train Set,Test Set}/), or Covid19.zip of MedCLIPSeg",
+        raw=(
+            "archive.zip (QaTa-COV19-v2/{Train Set,Test Set}/), {Train,Val,Test}_Folder/ of LViT, or Covid19.zip of "
+            "MedCLIPSeg"
+        ),
         medclipseg="Covid19",
+        leaks="434 subjects of the validation images are in training, too: --split by_sequence",
         read=qata_cov19,
+        group=qata_subject,
     ),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from monai_vlsm.data.sets.raw import RawCase, RawFiles
 
@@ -11,7 +11,7 @@ MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/ma
 """Where the copies of MedCLIPSeg are."""
 ASK = "Ask the authors before you pass images on."
 MEDVLSM_PROMPTS = "The prompts of the published annotations come from\nhttps://github.com/naamiinepal/medvlsm (MIT)."
-NO_TERMS = f"No licence was found with the images. {ASK}"
+NO_TERMS = f"No license was found with the images. {ASK}"
 
 
 @dataclass(frozen=True)
@@ -25,18 +25,19 @@ class DatasetFacts:
         target: what the masks show; the name of the label in MONAI Label, lower case.
         prompt: what is segmented when nobody says otherwise; the first sentence of level p1.
         source: where the images come from.
-        licence: terms of the images, in a sentence or two.
+        license: terms of the images, in a sentence or two.
         citation: of the data set.
         prompt_source: where the prompts come from, a sentence.
         size: number of images, in words.
         raw: the files that ``prepare --source`` takes.
-        downloads: addresses of these files where no form has to be signed.
+        downloads: addresses of these files, where no form has to be signed, with their sha256; empty if none is known.
         class_name: what one mask shows, for prompts made from masks; empty if it depends on the mask.
         family: of prompts made from masks, see :func:`monai_vlsm.data.prompts.prompts_from_mask`.
         where: end of a sentence in these prompts.
         medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
         medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
-        leaks: what its published split has in training and in another split, and the --split that mends it.
+        leaks: what of its published split is in training and in another split, with the --split that mends it if any
+            does, and what else makes results look better than they are.
         read: makes cases of its raw files; none where only the form of MedCLIPSeg is known.
         group: in the form of MedCLIPSeg, from the stem of an image to its patient or sequence; empty if not known.
         class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
@@ -54,12 +55,12 @@ class DatasetFacts:
     target: str
     prompt: str
     source: str
-    licence: str
+    license: str
     citation: str
     prompt_source: str = MEDVLSM_PROMPTS
     size: str = ""
     raw: str = ""
-    downloads: tuple[str, ...] = ()
+    downloads: Mapping[str, str] = field(default_factory=dict)
     class_name: str = ""
     family: str = "phrase"
     where: str = "in the image"

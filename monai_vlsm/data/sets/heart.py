@@ -123,7 +123,7 @@ SETS = (
         family="sentence",
         where="of the heart",
         source="https://humanheart-project.creatis.insa-lyon.fr/database/",
-        licence="Registration; CC BY-NC-SA 4.0.",
+        license="CC BY-NC-SA 4.0, non-commercial research; cite the authors. Registration, perhaps no longer needed.",
         citation=(
             "S. Leclerc et al.: Deep Learning for Segmentation using an Open Large-Scale Dataset in 2D "
             "Echocardiography. IEEE TMI 38 (2019)."
@@ -131,6 +131,10 @@ SETS = (
         size="500 patients, 2000 frames with 3 structures",
         raw="training.zip and testing.zip (.mhd), or CAMUS_public with database_nifti/ and --prompts generated",
         medvlsm="camus",
+        leaks=(
+            "patients of testing/ are perhaps people of training/: age and sex of 27 of 50 come in the same order, "
+            "which nobody has checked by the images. --prompts generated with the later release has an official split"
+        ),
         read=camus,
     ),
 )

@@ -9,6 +9,10 @@ from monai_vlsm.data.sets.facts import ASK, DatasetFacts
 from monai_vlsm.data.sets.raw import RawCase, RawFiles, pair
 
 _PRANET = "TestDataset.zip of PraNet (https://github.com/DengPingFan/PraNet)"
+_NOT_INDEPENDENT = (
+    "CVC-300 seems to be frames 149 to 208 of CVC-ColonDB, nobody has compared the pixels: results on both are perhaps "
+    "not independent, and the published prompts of CVC-300, which are those of ColonDB, not its own"
+)
 
 
 def _polyps(name: str, title: str, **facts: Any) -> DatasetFacts:
@@ -68,11 +72,18 @@ SETS = (
         "kvasir_seg",
         "Kvasir-SEG",
         source="https://datasets.simula.no/kvasir-seg/",
-        licence="Research and education only; commercial use needs the authors' written permission.",
+        license=(
+            "Research and education only; commercial use needs the authors' written permission. HyperKvasir, which has "
+            "the same 1000 pairs in segmented-images/, is CC BY 4.0."
+        ),
         citation="D. Jha et al.: Kvasir-SEG: A Segmented Polyp Dataset. MMM 2020.",
         size="1000 images",
-        raw="kvasir-seg.zip",
-        downloads=("https://datasets.simula.no/downloads/kvasir-seg.zip",),
+        raw="kvasir-seg.zip, or segmented-images/ of HyperKvasir",
+        downloads={
+            "https://datasets.simula.no/downloads/kvasir-seg.zip": (
+                "03b30e21d584e04facf49397a2576738fd626815771afbbf788f74a7153478f7"
+            )
+        },
         medvlsm="kvasir_polyp",
         medclipseg="Kvasir",
         read=kvasir_seg,
@@ -81,7 +92,7 @@ SETS = (
         "bkai",
         "BKAI-IGH NeoPolyp-Small",
         source="https://www.kaggle.com/c/bkai-igh-neopolyp",
-        licence="Kaggle login; the rules of the competition apply (research).",
+        license="Kaggle login; the rules of the competition apply (research).",
         citation=(
             "P. Ngoc Lan et al.: NeoUNet: Towards Accurate Colon Polyp Segmentation and Neoplasm Detection. ISVC 2021."
         ),
@@ -96,7 +107,7 @@ SETS = (
         "clinicdb",
         "CVC-ClinicDB",
         source="https://polyp.grand-challenge.org/CVCClinicDB/",
-        licence="Research and education only, commercial use forbidden. (c) Hospital Clinic, Barcelona, and CVC.",
+        license="Research and education only, commercial use forbidden. (c) Hospital Clinic, Barcelona, and CVC.",
         citation=(
             "J. Bernal et al.: WM-DOVA maps for accurate polyp highlighting in colonoscopy. "
             "Computerized Medical Imaging and Graphics 43 (2015)."
@@ -113,12 +124,13 @@ SETS = (
         "colondb",
         "CVC-ColonDB",
         source=_PRANET,
-        licence=f"Research only. {ASK}",
+        license=f"Research only. {ASK}",
         citation="N. Tajbakhsh et al.: Automated Polyp Detection in Colonoscopy Videos. IEEE TMI 35 (2016).",
         size="380 frames",
         raw="TestDataset.zip (CVC-ColonDB/{images,masks}/)",
         medvlsm="colondb_polyp",
         medclipseg="ColonDB",
+        leaks=_NOT_INDEPENDENT,
         evaluate_with="kvasir_seg",
         read=colondb,
     ),
@@ -126,21 +138,25 @@ SETS = (
         "cvc300",
         "CVC-300",
         source=_PRANET,
-        licence=f"Research only. {ASK}",
+        license=f"Research only. {ASK}",
         citation="D. Vazquez et al.: A Benchmark for Endoluminal Scene Segmentation. arXiv 1612.00799 (2016).",
         size="60 frames",
         raw="TestDataset.zip (CVC-300/{images,masks}/)",
+        leaks=_NOT_INDEPENDENT,
         evaluate_with="kvasir_seg",
         read=cvc300,
     ),
     _polyps(
         "etis",
         "ETIS-Larib",
-        source="https://polyp.grand-challenge.org/EtisLarib/",
-        licence=f"Property of the Lariboisiere hospital and the ETIS laboratory; research only. {ASK}",
+        source=_PRANET,
+        license=f"Property of the Lariboisiere hospital and the ETIS laboratory; research only. {ASK}",
         citation="J. Silva et al.: Toward embedded detection of polyps in WCE images. IJCARS 9 (2014).",
         size="196 frames",
-        raw="TestDataset.zip (ETIS-LaribPolypDB/{images,masks}/)",
+        raw=(
+            "TestDataset.zip (ETIS-LaribPolypDB/{images,masks}/), Kaggle's images/ and masks/, or the unpacked "
+            "ETIS-LaribPolypDB.rar of the challenge"
+        ),
         medvlsm="etis_polyp",
         evaluate_with="kvasir_seg",
         read=etis,

@@ -1,11 +1,14 @@
-"""Tests of data/check.py, check_files.py and check_prompts.py, on arrays in place of files."""
+"""What check finds in a data set, on arrays in place of files."""
 
 import numpy as np
 import pytest
 
 from monai_vlsm.data.check.files import FileFacts, read_files
+from monai_vlsm.data.check.prompts import check_prompts
 from monai_vlsm.data.check.report import check_entries
 from monai_vlsm.data.datalist import load_splits
+from monai_vlsm.data.prepare.annotations import Annotations
+from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.errors import DataError
 
 SHAPE = (1, 20, 16)
@@ -280,3 +283,40 @@ def test_the_known_leaks_of_the_published_splits_are_found(shared_folder, name, 
     folder = shared_folder / "annotations" / "medvlsm" / name
     report = check_entries(load_splits(folder), FileFacts(), folder, {}, lambda texts: [0] * len(texts))
     assert {found for finding in report.errors for found in finding.names} == leaks
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Healthy pancreas with no focal lesions on EUS",
+        "Homogeneous pancreas with intact structure",
+        "a normal brain MRI scan with no signs of abnormality",
+        "nothing abnormal detected on brain imaging",
+        "brain scan shows complete normality",
+    ],
+)
+def test_texts_of_healthy_images_go_with_empty_masks(check, disk, text):
+    """They need not begin with "no"; 20,885 of 21,632 published ones of EUS do not."""
+    disk.masks["/set/masks/1.png"] = np.zeros(SHAPE, dtype=np.float32)
+    report = check(splits([entry("1.png", {"p1": ["tumor"], "p2": [text]})]))
+    assert not [finding for finding in report.findings if "something else than the mask" in finding.text]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_healthy", "count"),
+    [
+        ("eus", lambda key: key.startswith("H"), 21632),
+        ("btmri", lambda key: "-no" in key, 2000),
+        ("brisc", lambda key: "_no_" in key, 1207),
+    ],
+)
+def test_all_published_texts_of_healthy_images_go_with_empty_masks(shared_folder, name, is_healthy, count):
+    published = Annotations(shared_folder / "annotations").medclipseg(DATASETS[name])
+    healthy = [annotation for annotation in published if is_healthy(annotation.key)]
+    entries = splits(
+        {"image": annotation.key, "label": "empty", "prompts": {"p1": ["tumor"], "p2": annotation.prompts["p2"]}}
+        for annotation in healthy
+    )
+    findings = check_prompts(entries, FileFacts(foreground={"empty": 0.0}), lambda texts: [1] * len(texts))
+    assert len(healthy) == count
+    assert list(findings) == []

@@ -14,10 +14,10 @@ from PIL import Image
 from raw_layouts import LAYOUTS, camus_nifti
 
 from monai_vlsm.data.datalist import load_datalist, load_splits
+from monai_vlsm.data.prepare import PrepareOptions, is_prepared, prepare
 from monai_vlsm.data.prepare import annotations as annotations_module
 from monai_vlsm.data.prepare import convert as module
 from monai_vlsm.data.prepare.annotations import Annotations
-from monai_vlsm.data.prepare.convert import prepare
 from monai_vlsm.errors import DataError, MissingFileError
 
 
@@ -60,7 +60,7 @@ def names(out: Path) -> dict[str, list[str]]:
 
 def test_published_prompts_and_split_meet_their_images(raw, published, tmp_path):
     annotations = published("busi", {"train": ["1_benign", "2_benign"], "val": ["1_normal"], "test": ["3_malignant"]})
-    prepare("busi", [raw("busi")], tmp_path / "out", annotations=annotations, progress=False)
+    prepare("busi", [raw("busi")], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False)
     assert names(tmp_path / "out") == {
         "training": ["1_benign", "2_benign"],
         "validation": ["1_normal"],
@@ -71,7 +71,7 @@ def test_published_prompts_and_split_meet_their_images(raw, published, tmp_path)
 
 def test_what_does_not_meet_is_counted(raw, published, tmp_path):
     annotations = published("busi", {"train": ["1_benign", "99_benign"]})
-    report = prepare("busi", [raw("busi")], tmp_path / "out", annotations=annotations, progress=False)
+    report = prepare("busi", [raw("busi")], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False)
     assert report.skipped == [
         ("not in the published annotations", 11, "2_benign"),
         ("published, but not in the source or not usable", 1, "99_benign"),
@@ -80,14 +80,14 @@ def test_what_does_not_meet_is_counted(raw, published, tmp_path):
 
 def test_entries_of_a_set_that_is_evaluated_only_are_all_for_the_test(raw, published, tmp_path):
     annotations = published("etis_polyp", {"train": ["1"], "test": ["2", "3"]})
-    report = prepare("etis", [raw("etis")], tmp_path / "out", annotations=annotations, progress=False)
+    report = prepare("etis", [raw("etis")], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False)
     assert report.entries == {"training": 0, "validation": 0, "test": 3}
 
 
 def test_camus_trains_on_prompts_from_the_rules(raw, published, tmp_path):
     keys = ["mask_1/patient0001_2CH_ED_gt"]
     annotations = published("camus", {"val": keys, "test": keys})
-    report = prepare("camus", [raw("camus")], tmp_path / "out", annotations=annotations, progress=False)
+    report = prepare("camus", [raw("camus")], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False)
     splits = load_splits(tmp_path / "out")
     assert report.entries == {"training": 24, "validation": 1, "test": 1}
     assert [Path(splits[split][0]["image"]).parent.name for split in ("validation", "test")] == ["train", "test"]
@@ -100,7 +100,7 @@ def test_the_later_release_of_camus_is_not_taken_for_the_published_one(published
     camus_nifti(tmp_path / "raw", np.random.default_rng(0))
     annotations = published("camus", {"val": ["mask_1/patient0001_2CH_ED_gt"]})
     with pytest.raises(DataError, match=r"none of the 1 published entries .* another release: --prompts generated"):
-        prepare("camus", [tmp_path / "raw"], tmp_path / "out", annotations=annotations, progress=False)
+        prepare("camus", [tmp_path / "raw"], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -115,12 +115,14 @@ def test_deduplicated_drops_repeats_and_training_pictures_of_the_test(raw, publi
     folder = raw("clinicdb")
     shutil.copy(folder / "Original" / "31.tif", folder / "Original" / "1.tif")
     annotations = published("clinicdb_polyp", {"train": ["1", "2", "2"], "val": ["30"], "test": ["31", "90"]})
-    prepare("clinicdb", [folder], tmp_path / "out", split=split, annotations=annotations, progress=False)
+    prepare(
+        "clinicdb", [folder], tmp_path / "out", PrepareOptions(split=split, annotations=annotations), progress=False
+    )
     assert names(tmp_path / "out") == expected
 
 
 def test_by_sequence_tears_no_sequence_apart(raw, tmp_path):
-    prepare("clinicdb", [raw("clinicdb")], tmp_path / "out", "generated", "by_sequence", progress=False)
+    prepare("clinicdb", [raw("clinicdb")], tmp_path / "out", PrepareOptions("generated", "by_sequence"), progress=False)
     groups = [{entry["group"] for entry in entries} for entries in load_splits(tmp_path / "out").values()]
     assert all(groups)
     assert sum(map(len, groups)) == len(set.union(*groups)) == 5
@@ -128,7 +130,7 @@ def test_by_sequence_tears_no_sequence_apart(raw, tmp_path):
 
 def test_by_sequence_is_refused_where_nothing_tells_sequences_apart(raw, tmp_path):
     with pytest.raises(DataError, match="do not tell patients or sequences apart"):
-        prepare("udiat", [raw("udiat")], tmp_path / "out", "generated", "by_sequence", progress=False)
+        prepare("udiat", [raw("udiat")], tmp_path / "out", PrepareOptions("generated", "by_sequence"), progress=False)
     assert not (tmp_path / "out").exists()
 
 
@@ -137,19 +139,25 @@ def test_by_sequence_keeps_no_published_subset(raw, published, tmp_path, monkeyp
     monkeypatch.setattr(Annotations, "subsets", lambda self, data_set: {"0.5": ["1"]})
     for split in ("published", "by_sequence"):
         out = tmp_path / split
-        prepare("clinicdb", [raw("clinicdb")], out, split=split, annotations=annotations, progress=False)
+        prepare(
+            "clinicdb", [raw("clinicdb")], out, PrepareOptions(split=split, annotations=annotations), progress=False
+        )
         assert ("subsets" in json.loads((out / "datalist.json").read_text())) == (split == "published")
 
 
 def test_patients_in_two_splits_are_counted(raw, published, tmp_path):
     annotations = published("clinicdb_polyp", {"train": ["1", "30"], "test": ["2", "60"]})
-    report = prepare("clinicdb", [raw("clinicdb")], tmp_path / "out", annotations=annotations, progress=False)
+    report = prepare(
+        "clinicdb", [raw("clinicdb")], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False
+    )
     assert report.groups_in_several_splits == 1
 
 
 def test_location_rule_medvlsm_is_passed_on(raw, tmp_path):
     for rule in ("width", "medvlsm"):
-        prepare("udiat", [raw("udiat")], tmp_path / rule, "generated", location_rule=rule, progress=False)
+        prepare(
+            "udiat", [raw("udiat")], tmp_path / rule, PrepareOptions("generated", location_rule=rule), progress=False
+        )
     width, medvlsm = (
         [entry["prompts"]["p5"] for entry in load_datalist(tmp_path / rule, "training")]
         for rule in ("width", "medvlsm")
@@ -158,16 +166,17 @@ def test_location_rule_medvlsm_is_passed_on(raw, tmp_path):
 
 
 def test_a_second_run_finds_all_there_without_asking_for_the_source(raw, tmp_path):
-    prepare("udiat", [raw("udiat")], tmp_path / "out", "generated", progress=False)
-    again = prepare("udiat", lambda: pytest.fail("it was asked for"), tmp_path / "out", "generated", progress=False)
-    assert not again.written
+    prepare("udiat", [raw("udiat")], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert is_prepared("udiat", tmp_path / "out", PrepareOptions("generated"))
+    with pytest.raises(DataError, match="holds this data set already: remove"):
+        prepare("udiat", [tmp_path / "nowhere"], tmp_path / "out", PrepareOptions("generated"), progress=False)
 
 
 def test_another_data_set_in_its_place_is_left_alone(raw, tmp_path):
     folder = raw("udiat")
-    prepare("udiat", [folder], tmp_path / "out", "generated", progress=False)
+    prepare("udiat", [folder], tmp_path / "out", PrepareOptions("generated"), progress=False)
     with pytest.raises(DataError, match="holds another data set"):
-        prepare("udiat", [folder], tmp_path / "out", "generated", seed=1, progress=False)
+        prepare("udiat", [folder], tmp_path / "out", PrepareOptions("generated", seed=1), progress=False)
     assert load_datalist(tmp_path / "out", "training")
 
 
@@ -177,7 +186,7 @@ def test_images_that_cannot_be_used_are_told_and_left_out(raw, tmp_path):
     Image.new("L", (5, 5)).save(folder / "GT" / "000001.png")
     (folder / "GT" / "000002.png").unlink()
     (folder / "GT" / "000003.png").write_bytes(b"")
-    report = prepare("udiat", [folder], tmp_path / "out", "generated", progress=False)
+    report = prepare("udiat", [folder], tmp_path / "out", PrepareOptions("generated"), progress=False)
     found = {key: reason for reason, _, key in report.skipped}
     assert set(found) == {"000000", "000001", "000002", "000003"}
     assert "image cannot be used" in found["000000"]
@@ -192,7 +201,7 @@ def test_files_with_another_range_of_values_are_told_and_left_out(raw, tmp_path)
     Image.new("L", (64, 48), 100).save(folder / "GT" / "000000.png")
     (folder / "original" / "000001.png").unlink()
     Image.fromarray(np.full((48, 64), 3000, np.uint16)).save(folder / "original" / "000001.tif")
-    report = prepare("udiat", [folder], tmp_path / "out", "generated", progress=False)
+    report = prepare("udiat", [folder], tmp_path / "out", PrepareOptions("generated"), progress=False)
     found = {key: reason for reason, _, key in report.skipped}
     assert set(found) == {"000000", "000001"}
     assert "mask '000000.png' cannot be used: its brightest value is 100" in found["000000"]
@@ -201,7 +210,7 @@ def test_files_with_another_range_of_values_are_told_and_left_out(raw, tmp_path)
 
 def test_a_source_of_another_data_set_is_refused_and_leaves_nothing(raw, tmp_path):
     with pytest.raises(DataError, match=r"nothing of BKAI.*bkai-igh-neopolyp\.zip"):
-        prepare("bkai", [raw("udiat")], tmp_path / "out", "generated", progress=False)
+        prepare("bkai", [raw("udiat")], tmp_path / "out", PrepareOptions("generated"), progress=False)
     assert {path.name for path in tmp_path.iterdir()} == {"raw"}
 
 
@@ -212,19 +221,21 @@ def test_two_images_of_one_name_are_refused(tmp_path):
         source = tmp_path / "raw" / "Train_Folder" / folder / "0001.png"
         Image.fromarray(np.array(Image.open(source))).save(tmp_path / "raw" / "Test_Folder" / folder / "0001.png")
     with pytest.raises(DataError, match=r"two different files of the source would become '0001\.png'"):
-        prepare("busuc", [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
+        prepare("busuc", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
 
 
 def test_a_folder_called_testing_above_camus_means_nothing(tmp_path):
     LAYOUTS["camus"](tmp_path / "testing" / "raw", np.random.default_rng(0))
-    report = prepare("camus", [tmp_path / "testing" / "raw"], tmp_path / "out", "generated", progress=False)
+    report = prepare(
+        "camus", [tmp_path / "testing" / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False
+    )
     assert report.entries["test"] == 12
     assert report.entries["training"] > 0
 
 
 def test_a_missing_source_is_named(tmp_path):
     with pytest.raises(MissingFileError, match="nowhere"):
-        prepare("udiat", [tmp_path / "nowhere"], tmp_path / "out", "generated", progress=False)
+        prepare("udiat", [tmp_path / "nowhere"], tmp_path / "out", PrepareOptions("generated"), progress=False)
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(raw, tmp_path, monkeypatch):
@@ -233,7 +244,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(raw, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "_write_mask", full)
     with pytest.raises(DataError, match=r"cannot write .*out.*: the disk is full"):
-        prepare("udiat", [raw("udiat")], tmp_path / "out", "generated", progress=False)
+        prepare("udiat", [raw("udiat")], tmp_path / "out", PrepareOptions("generated"), progress=False)
     assert {path.name for path in tmp_path.iterdir()} == {"raw"}
 
 
@@ -247,7 +258,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(raw, tmp_path, monkeypatch):
 )
 def test_unknown_names_and_options_are_refused(name, prompts, split, message, tmp_path):
     with pytest.raises(DataError, match=message):
-        prepare(name, [tmp_path], tmp_path / "out", prompts, split, progress=False)
+        prepare(name, [tmp_path], tmp_path / "out", PrepareOptions(prompts, split), progress=False)
 
 
 def test_published_medclipseg_prompts_come_with_variants_and_subsets(raw, shared_folder, tmp_path):
@@ -257,7 +268,11 @@ def test_published_medclipseg_prompts_come_with_variants_and_subsets(raw, shared
         for path in sorted((folder / old.split()[0]).glob(f"{old}*")):
             path.rename(path.with_name(path.name.replace(old, new)))
     report = prepare(
-        "busi", [folder], tmp_path / "out", "medclipseg", annotations=shared_folder / "annotations", progress=False
+        "busi",
+        [folder],
+        tmp_path / "out",
+        PrepareOptions("medclipseg", annotations=shared_folder / "annotations"),
+        progress=False,
     )
     assert report.entries["test"] > 0
     test = load_datalist(tmp_path / "out", "test")

@@ -43,7 +43,7 @@ def url(monkeypatch):
     monkeypatch.setattr(Handler, "break_after", [])
     monkeypatch.setattr(Handler, "ranges", [])
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/file.zip"
     server.shutdown()
     server.server_close()
@@ -120,7 +120,7 @@ def versioned(monkeypatch):
     for name, value in {"content": CONTENT, "break_after": [], "requests": [], "tag": '"one"'}.items():
         monkeypatch.setattr(VersionedHandler, name, value)
     server = ThreadingHTTPServer(("127.0.0.1", 0), VersionedHandler)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/file.zip"
     server.shutdown()
     server.server_close()

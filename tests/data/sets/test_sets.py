@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from raw_layouts import LAYOUTS, camus_nifti
+from raw_layouts import LAYOUTS, OTHER_FORMS, camus_nifti
+from raw_layouts.layouts import split_folders
 
 from monai_vlsm.data.datalist import SPLITS, load_splits
-from monai_vlsm.data.prepare.convert import prepare
+from monai_vlsm.data.prepare import PrepareOptions, prepare
+from monai_vlsm.data.prepare.annotations import Annotations
 from monai_vlsm.data.sets import DATASETS
+from monai_vlsm.data.sets.chest import qata_subject
+from monai_vlsm.data.sets.polyps import clinicdb_sequence
+from monai_vlsm.data.sets.skin import uwaterloo_lesion
+from monai_vlsm.errors import DataError
 
-CASES = {**LAYOUTS, "camus, later release": camus_nifti}
+CASES = {**LAYOUTS, **OTHER_FORMS}
 
 
 @pytest.fixture(scope="module", params=sorted(CASES))
@@ -24,7 +32,7 @@ def converted(request, tmp_path_factory):
     truth = CASES[request.param](folder, np.random.default_rng(0))
     out = tmp_path_factory.mktemp("prepared") / "data"
     name = request.param.split(",")[0]
-    return name, truth, prepare(name, [folder], out, "generated", progress=False), out
+    return name, truth, prepare(name, [folder], out, PrepareOptions("generated"), progress=False), out
 
 
 def masks_of(out: Path) -> dict[str, np.ndarray]:
@@ -100,13 +108,13 @@ def test_groups_stay_in_one_split(converted):
 )
 def test_the_makers_own_split_is_kept(name, counts, tmp_path):
     LAYOUTS[name](tmp_path / "raw", np.random.default_rng(0))
-    report = prepare(name, [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
+    report = prepare(name, [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     assert list(report.entries.values()) == counts
 
 
 def test_the_later_release_of_camus_keeps_its_official_split(tmp_path):
     camus_nifti(tmp_path / "raw", np.random.default_rng(0))
-    prepare("camus", [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
+    prepare("camus", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     groups = {split: {e["group"] for e in entries} for split, entries in load_splits(tmp_path / "out").items()}
     assert groups["validation"] == {"nifti patient0003"}
     assert groups["test"] == {"nifti patient0004"}
@@ -114,16 +122,151 @@ def test_the_later_release_of_camus_keeps_its_official_split(tmp_path):
 
 def test_two_masks_of_a_busi_image_are_one_entry(tmp_path):
     truth = LAYOUTS["busi"](tmp_path / "raw", np.random.default_rng(0))
-    prepare("busi", [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
+    prepare("busi", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     assert (tmp_path / "raw" / "Dataset_BUSI_with_GT" / "benign" / "benign (2)_mask_1.png").is_file()
     np.testing.assert_array_equal(masks_of(tmp_path / "out")["2_benign"], truth["2_benign"])
 
 
 def test_a_tumour_of_btmri_is_named_by_its_kind(tmp_path):
     LAYOUTS["btmri"](tmp_path / "raw", np.random.default_rng(0))
-    prepare("btmri", [tmp_path / "raw"], tmp_path / "out", "generated", progress=False)
+    prepare("btmri", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     found = {e["prompts"]["p1"][0] for entries in load_splits(tmp_path / "out").values() for e in entries}
     assert found == {"Meningioma in the brain MRI.", "Glioma in the brain MRI.", "Pituitary tumor in the brain MRI."}
+
+
+@pytest.mark.parametrize(
+    ("form", "count"),
+    [
+        ("qata_cov19", 8),  # six images of their own and two subjects
+        ("qata_cov19, LViT", 6),
+        ("uwaterloo_skin, originals", 4),
+        ("clinicdb, Kaggle", 4),
+    ],
+)
+def test_groups_are_read_off_the_names(form, count, tmp_path):
+    CASES[form](tmp_path / "raw", np.random.default_rng(0))
+    prepare(form.split(",")[0], [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    entries = [entry for split in load_splits(tmp_path / "out").values() for entry in split]
+    assert len({entry["group"] for entry in entries}) == count
+
+
+def test_frames_of_clinicdb_follow_its_29_sequences():
+    """First and last frames as in the README of CVC-ClinicDB; other pictures belong to no sequence."""
+    found = [clinicdb_sequence(str(frame)) for frame in (1, 25, 26, 591, 592, 612)]
+    assert found == [f"sequence {number:02d}" for number in (1, 1, 2, 28, 29, 29)]
+    assert not any(map(clinicdb_sequence, ("0", "613", "cover", "1a", "")))
+
+
+def write_pictures(folder, stem, suffix=".png", value=90, size=(64, 48)):
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, value).save(folder / f"{stem}{suffix}")
+
+
+@pytest.mark.parametrize("form", ["original", "split folders"])
+def test_a_foreign_picture_in_clinicdb_is_told_and_left_out(form, tmp_path):
+    """It was a ValueError about int()."""
+    if form == "original":
+        LAYOUTS["clinicdb"](tmp_path / "raw", np.random.default_rng(0))
+        write_pictures(tmp_path / "raw" / "Original", "cover")
+    else:
+        split_folders(tmp_path / "raw", np.random.default_rng(0), "{}")
+        write_pictures(tmp_path / "raw" / "Train_Folder" / "img", "cover")
+    report = prepare("clinicdb", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert report.skipped == [("its mask 'cover' is missing", 1, "cover")]
+
+
+def two_sets(folder):
+    """Pictures of two sets with the same names below one folder."""
+    for value, name in ((90, "CVC-300"), (100, "ETIS-LaribPolypDB")):
+        write_pictures(folder / name / "images", "150", value=value)
+        write_pictures(folder / name / "masks", "150", value=255)
+
+
+def a_resized_copy(folder):
+    for size, name in (((64, 48), "Kvasir-SEG"), ((32, 32), "resized")):
+        write_pictures(folder / name / "images", "cju1", ".jpg", size=size)
+        write_pictures(folder / name / "masks", "cju1", ".jpg", 255, size)
+
+
+def an_image_without_a_mask(folder):
+    write_pictures(folder / "a" / "images", "cju1", ".jpg", 90)
+    write_pictures(folder / "a" / "masks", "cju1", ".jpg", 255)
+    write_pictures(folder / "b" / "images", "cju1", ".jpg", 100)
+
+
+@pytest.mark.parametrize("write", [two_sets, a_resized_copy, an_image_without_a_mask])
+def test_pictures_of_one_name_are_never_mixed(write, tmp_path):
+    """The one whose folder came last was taken, and got the mask of another folder's picture."""
+    write(tmp_path / "raw")
+    with pytest.raises(DataError, match="two different files of the source have the name"):
+        prepare("kvasir_seg", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_mask_of_another_tree_is_no_mask(tmp_path):
+    an_image_without_a_mask(tmp_path / "raw")
+    for stem in ("cju2", "cju3", "cju4"):
+        write_pictures(tmp_path / "raw" / "a" / "images", stem)
+        write_pictures(tmp_path / "raw" / "a" / "masks", stem, value=255)
+    (tmp_path / "raw" / "a" / "images" / "cju1.jpg").unlink()
+    report = prepare("kvasir_seg", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert report.skipped == [("its mask 'cju1' is missing", 1, "cju1")]
+
+
+def test_two_pictures_of_busi_with_one_name_are_refused(tmp_path):
+    for folder, value in (("a", 90), ("b", 100)):
+        write_pictures(tmp_path / "raw" / folder / "benign", "benign (1)", value=value)
+        write_pictures(tmp_path / "raw" / folder / "benign", "benign (1)_mask", value=255)
+    with pytest.raises(DataError, match="two different files of the source have the name"):
+        prepare("busi", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+
+
+def test_copies_of_the_same_bytes_are_one_picture(tmp_path):
+    """Such as an archive beside the folder that was unpacked from it."""
+    LAYOUTS["kvasir_seg"](tmp_path / "raw", np.random.default_rng(0))
+    shutil.make_archive(str(tmp_path / "raw" / "kvasir-seg"), "zip", tmp_path / "raw", "Kvasir-SEG")
+    report = prepare("kvasir_seg", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert (sum(report.entries.values()), report.skipped) == (8, [])
+
+
+def test_pictures_of_another_set_are_not_taken_for_etis(tmp_path):
+    """Their numbers are the same, so that they would get its prompts."""
+    write_pictures(tmp_path / "raw" / "CVC-300" / "images", "150")
+    write_pictures(tmp_path / "raw" / "CVC-300" / "masks", "150", value=255)
+    with pytest.raises(DataError, match="nothing of ETIS-Larib"):
+        prepare("etis", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+
+
+REAL_NAMES = {
+    "qata_cov19": {"mask_covid_1", "mask_sub-S08047_ses-E16280_run-1_bp-chest_vp-ap_dx"},
+    "uwaterloo_skin": {"dermIS_SSM15_dermoscopy_skin", "dermis_48_dermoscopy_skin", "dermquest_D36_2_dermoscopy_skin"},
+    "dfu": {"100001", "102000"},
+    "etis": {"1", "196"},
+}
+
+
+@pytest.mark.parametrize("name", REAL_NAMES)
+def test_names_of_the_real_files_are_published_ones(name, shared_folder):
+    annotations = Annotations(shared_folder / "annotations")
+    published = (annotations.medvlsm if DATASETS[name].medvlsm else annotations.medclipseg)(DATASETS[name])
+    assert REAL_NAMES[name] <= {entry.key for entry in published}
+
+
+def test_validation_of_qata_holds_the_subjects_that_its_leaks_name(shared_folder):
+    groups = defaultdict(set)
+    for entry in Annotations(shared_folder / "annotations").medclipseg(DATASETS["qata_cov19"]):
+        groups[entry.split].add(qata_subject(entry.key))
+    shared = groups["training"] & groups["validation"]
+    assert len(shared) == 434
+    assert str(len(shared)) in DATASETS["qata_cov19"].leaks
+    assert not groups["test"] & (groups["training"] | groups["validation"])
+
+
+def test_the_test_of_uwaterloo_holds_the_lesions_that_its_leaks_name(shared_folder):
+    groups = defaultdict(set)
+    for entry in Annotations(shared_folder / "annotations").medclipseg(DATASETS["uwaterloo_skin"]):
+        groups[entry.split].add(uwaterloo_lesion(entry.key))
+    assert len(groups["training"] & groups["test"]) == 10
 
 
 REAL = {
@@ -145,7 +288,7 @@ REAL = {
 def test_real_raw_files_meet_their_published_prompts(name, shared_folder, tmp_path):
     folder, keys = REAL[name]
     source, annotations = shared_folder / "data" / "raw_samples" / folder, shared_folder / "annotations"
-    report = prepare(name, [source], tmp_path / "out", annotations=annotations, progress=False)
+    report = prepare(name, [source], tmp_path / "out", PrepareOptions(annotations=annotations), progress=False)
     masks = masks_of(tmp_path / "out")
     assert set(masks) == (keys or {path.stem for path in (source / "masks").iterdir()})
     assert sum(report.entries.values()) == len(masks)
