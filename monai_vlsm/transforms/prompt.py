@@ -34,9 +34,14 @@ class SelectPromptd(Randomizable, Transform):
         self.default = default
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Set ``prompt`` (string) from ``prompts`` (level -> sentences)."""
-        prompts = data.get("prompts")
-        return {**data, "prompt": self._select(prompts, data) if prompts else self.default}
+        """Replace ``prompts`` (level -> sentences) by ``prompt`` (string).
+
+        Entries differ in their numbers of sentences, so that ``prompts`` could not be collated into a batch.
+        """
+        result = dict(data)
+        prompts = result.pop("prompts", None)
+        result["prompt"] = self._select(prompts, data) if prompts else self.default
+        return result
 
     def _select(self, prompts: Mapping[str, Any], data: Mapping[Hashable, Any]) -> str:
         levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
