@@ -19,7 +19,7 @@ from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
-from monai_vlsm.transforms import LoadImageAnyd
+from monai_vlsm.transforms import load_image
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = draw_phantom(np.random.default_rng(1)).image
@@ -62,7 +62,7 @@ def test_a_colour_array_of_equal_channels_is_a_grey_one(predictor):
 
 
 def test_the_predictor_says_what_the_inferer_says(predictor, network, picture_file):
-    image = LoadImageAnyd("image")({"image": str(picture_file)})["image"]
+    image = load_image(picture_file)
     expected = PromptInferer(prompt="mass")(image[None], network)[0, 0].sigmoid().numpy().T
     np.testing.assert_allclose(predictor.set_image(picture_file).predict("mass").probability, expected, atol=1e-6)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from PIL import Image
 from monai_vlsm.custom_data.matching import ImageMaskPair
 from monai_vlsm.data.names import is_raster
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import EnsureSameSized, LoadImageAnyd, LoadLabelMapd, LoadMaskd, UprightView
+from monai_vlsm.transforms import EnsureSameSized, LoadLabelMapd, LoadMaskd, UprightView, load_image
 from monai_vlsm.transforms.upright import upright_slices
 
 Classes = Mapping[str, tuple[int, ...]]
@@ -31,11 +32,10 @@ def read_case(case: ImageMaskPair, classes: Classes) -> tuple[torch.Tensor, dict
     Raises:
         UserError: if a file is damaged, the two do not fit, or the mask holds values that are no class; it names them.
     """
-    files: dict[Hashable, str] = {"image": str(case.image), "label": str(case.mask)}
-    loaded = LoadImageAnyd("image")(files)
+    loaded: dict[Hashable, Any] = {"image": load_image(case.image), "label": str(case.mask)}
     binary = not any(classes.values())
     loaded = (LoadMaskd if binary else LoadLabelMapd)("label")(loaded)
-    EnsureSameSized(("image", "label"))(loaded)
+    loaded = EnsureSameSized(("image", "label"))(loaded)
     _check_axes(case, loaded["image"], loaded["label"])
     image = loaded["image"]
     pictures = upright_slices(image, UprightView.of(image))[:, : image.shape[0]]

@@ -7,6 +7,7 @@ from typing import Any
 
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable, Transform
+from transformers import CLIPTokenizer
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_tokenizer
@@ -63,11 +64,17 @@ class TokenizePromptd(MapTransform):
     Args:
         keys: of the prompts (strings); with several keys, the last one wins.
         backbone: whose tokenizer is used: hub id, local folder or ``"tiny"``.
+        tokenizer: in place of that of a backbone, for example ``network.tokenizer``.
     """
 
-    def __init__(self, keys: KeysCollection = "prompt", backbone: str | Backbone | None = None) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection = "prompt",
+        backbone: str | Backbone | None = None,
+        tokenizer: CLIPTokenizer | None = None,
+    ) -> None:
         super().__init__(keys)
-        self.tokenizer = load_tokenizer(backbone)
+        self.tokenizer = load_tokenizer(backbone) if tokenizer is None else tokenizer
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add the tokens to ``data``."""

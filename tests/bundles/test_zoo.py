@@ -226,7 +226,7 @@ def test_the_best_checkpoint_is_the_network_alone_where_monai_label_looks_for_it
 @EVERY_BUNDLE
 def test_masks_are_whole_numbers_when_they_are_saved_and_saved_before_they_are_squeezed(name):
     steps = [step["_target_"].rsplit(".")[-1] for step in config(name, "inference")["postprocessing"]["transforms"]]
-    assert steps[-3:] == ["CastToTyped", "SaveImageMaskd", "SqueezeDimd"]
+    assert steps[-3:] == ["CastToTyped", "SaveImageMaskd", "SqueezePictured"]
 
 
 @EVERY_BUNDLE

@@ -12,7 +12,7 @@ from torch import nn
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import load_tokenizer
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms import AttachPromptd, LoadImageAnyd, TokenizePromptd, ToNetworkImaged
+from monai_vlsm.transforms import AttachPromptd, LoadImageAnyd, ToDisplayRanged, TokenizePromptd, ToNetworkImaged
 
 FLIPPED = np.diag([-1.0, -1, 1, 1])
 """Affine of an image in LPS: stored as (W, H) and nothing else, like a raster picture."""
@@ -130,7 +130,7 @@ def test_images_of_a_batch_have_their_own_orientation(network):
 def test_the_network_sees_what_it_sees_in_training(tmp_path, network, kind):
     pixels = np.random.default_rng(0).integers(0, 256, (41, 57, 3), dtype=np.uint8)
     Image.fromarray(pixels).convert(kind).save(tmp_path / "a.png")
-    image = LoadImageAnyd("image")({"image": str(tmp_path / "a.png")})["image"]
+    image = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(tmp_path / "a.png")}))["image"]
     PromptInferer()(image[None], network)
     assert torch.equal(network.calls[0][0][0], ToNetworkImaged("image", 32)({"image": image})["image"])
 
@@ -271,7 +271,7 @@ def evaluator(tmp_path, network):
         {"image": str(tmp_path / "dark.png"), "prompt": "polyp"},
         {"image": str(tmp_path / "bright.png"), "prompt": "one red lesion"},
     ]
-    transform = Compose([LoadImageAnyd("image"), TokenizePromptd("prompt", "tiny")])
+    transform = Compose([LoadImageAnyd("image"), ToDisplayRanged("image"), TokenizePromptd("prompt", "tiny")])
     return SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=DataLoader(Dataset(data, transform), batch_size=2),

@@ -21,8 +21,9 @@ from monai_vlsm.transforms import (
     ToNetworkImaged,
     ToNetworkMaskd,
     UprightView,
+    load_image,
 )
-from monai_vlsm.transforms.load import to_unit_range
+from monai_vlsm.transforms.display_range import as_unit, to_display_range
 from monai_vlsm.transforms.network_input import IMAGENET_MEAN, IMAGENET_STD, denormalized, network_input
 from monai_vlsm.transforms.upright import upright_slices
 
@@ -45,7 +46,11 @@ STORED_FOR_EXIF = {
 
 
 def load(path):
-    return LoadImageAnyd("image")({"image": str(path)})["image"]
+    return load_image(path)
+
+
+def to_unit_range(values):
+    return as_unit(to_display_range(values))
 
 
 def load_mask(path):
@@ -294,7 +299,7 @@ def test_16_bit_values_within_8_bits_are_not_stretched(tmp_path):
     np.testing.assert_allclose(load(path), 0.2, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["frames.tif", "frames.webp", "frames.png", "frames.gif"])
+@pytest.mark.parametrize("name", ["frames.tif", "frames.webp", "frames.png"])
 @pytest.mark.parametrize("loader", [load, load_mask])
 def test_a_file_of_several_pictures_is_refused_and_named(tmp_path, loader, name):
     frames = [Image.fromarray(random_picture(8, 9, seed=seed)) for seed in range(3)]
@@ -303,11 +308,32 @@ def test_a_file_of_several_pictures_is_refused_and_named(tmp_path, loader, name)
         loader(tmp_path / name)
 
 
-def test_an_animation_under_the_name_of_a_picture_is_counted(tmp_path):
-    frames = [Image.fromarray(random_picture(8, 9, seed=seed)) for seed in range(3)]
-    frames[0].save(tmp_path / "frames.png", format="GIF", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match=r"frames\.png.*3 pictures, one is expected"):
-        load(tmp_path / "frames.png")
+FOREIGN = ["GIF", "EPS", "PDF", "PPM", "TGA", "ICNS", "PCX", "SGI", "DDS", "JPEG2000", "ICO"]
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("name", ["picture.png", "picture.jpg", "picture.tif"])
+@pytest.mark.parametrize("loader", [load, load_mask])
+def test_no_other_format_is_decoded_under_the_name_of_a_picture(tmp_path, loader, kind, name):
+    Image.fromarray(random_picture(32, 32)).save(tmp_path / "made", format=kind)
+    (tmp_path / "made").rename(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name}.*cannot be read: it is no picture of the formats PNG"):
+        loader(tmp_path / name)
+
+
+def test_ghostscript_is_never_started(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments: pytest.fail("it was started"))
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match="no picture"):
+        load(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif"])
+def test_a_picture_under_the_suffix_of_another_picture_is_read(tmp_path, name):
+    Image.fromarray(np.full((4, 5), 51, np.uint8)).save(tmp_path / name, format="WEBP", lossless=True)
+    np.testing.assert_allclose(load(tmp_path / name), 0.2, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -559,7 +585,9 @@ def test_an_image_and_a_mask_of_other_size_are_refused_with_names_and_sizes(tmp_
 
 def test_an_image_and_a_mask_of_the_same_size_pass(tmp_path):
     data = pair(tmp_path, (16, 24), (16, 24))
-    assert EnsureSameSized(["image", "label"])(data) == data
+    passed = EnsureSameSized(["image", "label"])(data)
+    assert passed.keys() == data.keys()
+    assert all(passed[key] is data[key] for key in data)
 
 
 def test_a_volume_and_a_mask_with_fewer_slices_are_refused():
