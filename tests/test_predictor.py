@@ -156,3 +156,20 @@ def test_a_clone_shares_the_network_and_has_no_image(predictor):
     assert clone.network is predictor.network
     with pytest.raises(DataError, match="set_image"):
         clone.predict("cyst")
+
+
+def test_a_volume_whose_features_are_not_kept_gives_the_same(predictor, tmp_path, monkeypatch):
+    volume = np.random.default_rng(0).integers(-500, 500, (20, 30, 5)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")
+    kept = predictor.set_image(tmp_path / "a.nii.gz").predict("cyst")
+    monkeypatch.setattr("monai_vlsm.predictor.KEPT_SLICES", 4)
+    predictor.set_image(tmp_path / "a.nii.gz")
+    for prompt in ("mass", "cyst"):
+        anew = predictor.predict(prompt)
+    np.testing.assert_array_equal(anew.probability, kept.probability)
+
+
+@pytest.mark.parametrize("dtype", [complex, object, "U1"])
+def test_an_array_of_no_numbers_is_refused(predictor, dtype):
+    with pytest.raises(DataError, match="must hold whole or real numbers"):
+        predictor.set_image(np.ones((4, 5)).astype(dtype))

@@ -7,11 +7,10 @@ from pathlib import Path
 
 RASTER_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 """Pictures for the screen, as opposed to medical formats with an affine."""
-RASTER_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
-"""What PIL may decode under any of these suffixes (pictures are often named after another of these formats). PIL knows
-others that run programs, such as PostScript, whatever the name of the file."""
 MEDICAL_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd", ".dcm")
 IMAGE_SUFFIXES = (*RASTER_SUFFIXES, *MEDICAL_SUFFIXES)
+PIL_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
+"""What Pillow may take a raster file for, whatever its name: left to itself it starts Ghostscript for an EPS."""
 KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Pictures that a prepared data set takes over as they are; all others become PNG."""
 

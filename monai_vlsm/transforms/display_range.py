@@ -44,7 +44,7 @@ def to_display_range(values: torch.Tensor) -> torch.Tensor:
 
 def as_unit(values: torch.Tensor) -> torch.Tensor:
     """Return what :func:`to_display_range` gave as float32 in [0, 1]: uint8 divided by 255, floats as they are."""
-    return values.float() / 255 if values.dtype == torch.uint8 else values
+    return values.float().div_(255) if values.dtype == torch.uint8 else values
 
 
 def is_finite(values: torch.Tensor) -> bool:
@@ -59,7 +59,7 @@ def _parts(values: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
 
 def _is_8_bit(values: torch.Tensor) -> bool:
-    low, high = values.aminmax()
+    low, high = (bound.item() for bound in values.aminmax())
     if low < 0 or high > 255:
         return False
     return not values.is_floating_point() or torch.equal(values, values.round())

@@ -49,7 +49,7 @@ class NiftiReader(NibabelReader):
 
 
 def _check_header(path: Path) -> None:
-    """Refuse what is no NIfTI header, or has so much before its voxels that reading the header alone fills memory."""
+    """Refuse what is no NIfTI header, one so long that reading it fills memory, and one without a place in space."""
     with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
         block = file.read(540)
     sizes = {int.from_bytes(block[:4], order): order for order in ("little", "big")}  # type: ignore[arg-type]
@@ -60,3 +60,7 @@ def _check_header(path: Path) -> None:
     offset = float(header["vox_offset"])
     if not 0 <= offset <= _LARGEST_EXTENSIONS:
         raise DataError(f"its header says that the voxels begin at byte {offset:g}")
+    affine = header.get_best_affine()
+    if not np.isfinite(affine).all():
+        # MONAI would put another one in its place.
+        raise DataError(f"the affine in its header holds values that are not finite: {affine.tolist()}")

@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from monai_vlsm.data.names import RASTER_FORMATS
+from monai_vlsm.data.names import PIL_FORMATS
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.limits import refuse_oversized
 
@@ -45,9 +45,9 @@ def _open(path: str | Path) -> Image.Image:
         # PIL has a limit of its own, which is global and knows nothing of ours.
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
-            return Image.open(path, formats=RASTER_FORMATS)
+            return Image.open(path, formats=PIL_FORMATS)
         except UnidentifiedImageError as error:
-            raise DataError(f"it is no picture of the formats {', '.join(RASTER_FORMATS)}") from error
+            raise DataError(f"it is no picture of the formats {', '.join(PIL_FORMATS)}") from error
         finally:
             Image.MAX_IMAGE_PIXELS = limit
 

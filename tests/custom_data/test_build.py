@@ -276,7 +276,7 @@ def test_a_value_that_no_class_has_is_named_with_its_file(ask, volumes):
 
 def test_a_colour_picture_is_no_label_map(ask, polyps):
     save_png(polyps / "masks" / "0_0.png", np.stack([square(), square() * 0, square()], axis=-1))
-    with pytest.raises(DataError, match=r"0_0\.png' cannot be read: it is a colour picture"):
+    with pytest.raises(DataError, match=r"0_0\.png' cannot be read: it is a color picture"):
         make(ask(polyps, {"polyp": (255,)}), polyps)
 
 
@@ -287,7 +287,7 @@ def test_a_label_map_of_volumes_is_no_single_class(ask, volumes):
 
 def test_a_volume_with_nan_is_named(ask, volumes):
     save_nifti(volumes / "images" / "case2.nii.gz", np.full((12, 20, 6), np.nan, dtype=np.float32))
-    with pytest.raises(DataError, match=r"case2\.nii\.gz' holds values that are not finite"):
+    with pytest.raises(DataError, match=r"case2\.nii\.gz'.* holds values that are not finite"):
         make(ask(volumes, CLASSES), volumes)
 
 

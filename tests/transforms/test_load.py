@@ -25,7 +25,7 @@ from monai_vlsm.transforms import (
 )
 from monai_vlsm.transforms.display_range import as_unit, to_display_range
 from monai_vlsm.transforms.network_input import IMAGENET_MEAN, IMAGENET_STD, denormalized, network_input
-from monai_vlsm.transforms.upright import upright_slices
+from monai_vlsm.transforms.upright import is_medical, upright_slices
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SIZE = 20
@@ -612,3 +612,90 @@ def test_a_medical_mask_of_a_picture_lies_on_its_pixels(tmp_path, affine):
     seen = ToNetworkMaskd("label", image_size=48)(load(data))["label"]
     expected = torch.from_numpy(mask).float()[None, None].repeat_interleave(3, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(seen.as_subclass(torch.Tensor), expected[0])
+
+
+def test_the_mask_that_comes_in_keeps_its_metadata(tmp_path):
+    image = load(save_raster(tmp_path / "picture.png", np.zeros((16, 24), np.uint8)))
+    mask = load_mask(save_nifti(tmp_path / "mask.nii.gz", np.zeros((24, 16, 1), np.uint8)))
+    passed = EnsureSameSized(["image", "label"])({"image": image, "label": mask})["label"]
+    assert is_medical(mask)
+    assert not is_medical(passed)
+    assert passed.meta["filename_or_obj"] == mask.meta["filename_or_obj"]
+
+
+def test_a_picture_of_16_bits_keeps_its_steps(tmp_path):
+    ramp = np.arange(1000, 1000 + 64 * 64, dtype=np.uint16).reshape(64, 64)
+    loaded = load(save_raster(tmp_path / "ramp.png", ramp))
+    assert len(loaded.unique()) > 4000
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_8_bit_pictures_stay_bytes_as_pil_gives_them(tmp_path, mode):
+    Image.fromarray(random_picture(300, 31)).convert(mode).save(tmp_path / "a.png")
+    loaded = LoadImageAnyd("image")({"image": str(tmp_path / "a.png")})["image"]
+    assert loaded.dtype == torch.uint8
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(loaded.numpy(), np.asarray(image.convert("RGB")).T)
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 6), (5, 0, 6), (5, 6, 0)])
+def test_a_medical_file_without_a_voxel_is_refused_and_named(tmp_path, shape):
+    path = save_nifti(tmp_path / "none.nii.gz", np.zeros(shape, np.int16))
+    with pytest.raises(DataError, match=r"none\.nii\.gz"):
+        load(path)
+
+
+def test_a_picture_of_one_pixel_is_read(tmp_path):
+    assert load(save_raster(tmp_path / "one.png", np.full((1, 1), 51, np.uint8))).flatten().tolist() == pytest.approx(
+        [0.2, 0.2, 0.2]
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_complex_numbers_are_refused_and_named(tmp_path, dtype):
+    path = save_nifti(tmp_path / "complex.nii.gz", np.ones((5, 6, 7), dtype))
+    with pytest.raises(DataError, match=r"complex\.nii\.gz.*type complex"):
+        load(path)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.float64])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_numbers_of_every_type_are_stretched_alike(tmp_path, dtype, order):
+    values = np.linspace(0, 100, 5 * 6 * 7).round().reshape(5, 6, 7)
+    image = nibabel.Nifti1Image(values.astype(np.dtype(dtype).newbyteorder(order)), np.eye(4), dtype=dtype)
+    nibabel.save(image, tmp_path / "a.nii")
+    np.testing.assert_allclose(load(tmp_path / "a.nii")[0].numpy(), values / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 1)])
+def test_an_affine_that_is_not_finite_is_refused_and_named(tmp_path, value, place):
+    save_nifti(tmp_path / "a.nii", np.ones((5, 6, 7), np.int16))
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    rows = 280 + 4 * (4 * place[0] + place[1])  # srow_x, srow_y and srow_z of the header
+    content[rows : rows + 4] = np.array(value, "<f4").tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.nii' cannot be read"):
+        load(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
+def test_the_view_does_not_depend_on_the_size_of_a_voxel(orientation, scale):
+    affine = orientation.affine.copy()
+    affine[:3, :3] *= scale
+    assert UprightView.of_affine(torch.from_numpy(affine)) == UprightView.of_affine(
+        torch.from_numpy(orientation.affine)
+    )
+
+
+def test_an_affine_without_directions_is_shown_as_stored():
+    assert UprightView.of_affine(torch.zeros(4, 4)) == UprightView()
+
+
+def test_an_affine_in_lps_is_the_same_view_as_in_ras(orientation):
+    images = []
+    for space, affine in (("RAS", orientation.affine), ("LPS", np.diag([-1.0, -1, 1, 1]) @ orientation.affine)):
+        image = MetaTensor(torch.zeros(1, 4, 5, 6), affine=torch.from_numpy(affine))
+        image.meta["space"] = space
+        images.append(UprightView.of(image))
+    assert images[0] == images[1]
