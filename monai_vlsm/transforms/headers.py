@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 
 from monai_vlsm.errors import DataError
@@ -13,6 +14,11 @@ _LONGEST = 2**20
 
 _DEFLATE_LIMIT = 1032
 """Times that gzip and zlib can shrink data at most."""
+
+_LONG_KINDS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV")
+"""DICOM's kinds of values (VR) whose length has 32 bits."""
+
+_UNDEFINED = 0xFFFFFFFF
 
 _META_FIELD = re.compile(rb"ElementDataFile", re.IGNORECASE)
 _NRRD_FIELD = re.compile(rb"^[ \t]*data ?file[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
@@ -70,6 +76,31 @@ def _nrrd_data_file(header: bytes) -> str | None:
     text = re.split(rb"\r?\n\r?\n", header, maxsplit=1)[0]
     names = _NRRD_FIELD.findall(text)
     return names[-1].decode("latin-1").strip() if names else None
+
+
+def refuse_long_elements(path: Path) -> None:
+    """Refuse a DICOM file with an element that is longer than the rest of the file: GDCM reserves what it promises.
+
+    Elements within sequences, and those behind the first of undefined length, are left to GDCM.
+    """
+    stored = path.stat().st_size
+    with path.open("rb") as file:
+        if file.read(132)[128:] != b"DICM":
+            raise DataError("it is no DICOM file")
+        explicit = True
+        while len(start := file.read(8)) == 8:
+            group, _, kind, short = struct.unpack("<HH2sH", start)
+            if group > 2 and explicit:
+                # Behind the meta information the kinds may be left out.
+                explicit = kind.isalpha() and kind.isupper()
+            length = struct.unpack("<I", start[4:])[0]
+            if explicit:
+                length = struct.unpack("<I", file.read(4).ljust(4, b"\0"))[0] if kind in _LONG_KINDS else short
+            if length == _UNDEFINED:
+                return
+            if file.tell() + length > stored:
+                raise DataError(f"an element of its header promises {length:,} bytes, the file has {stored:,}")
+            file.seek(length, 1)
 
 
 def refuse_empty_promises(size: tuple[int, ...], bytes_per_value: int, stored: int, compressed: bool) -> None:

@@ -13,7 +13,7 @@ from monai.data.utils import is_no_channel, to_affine_nd
 from monai_vlsm.data.names import is_nifti
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.display_range import CHANNEL_AXIS
-from monai_vlsm.transforms.headers import data_file_of, is_compressed, refuse_empty_promises
+from monai_vlsm.transforms.headers import data_file_of, is_compressed, refuse_empty_promises, refuse_long_elements
 from monai_vlsm.transforms.limits import refuse_oversized
 from monai_vlsm.transforms.nifti import NiftiReader
 
@@ -61,6 +61,8 @@ def _check_header(path: Path, name: str) -> None:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file())
     values = files if name == _DICOM else [data_file_of(path)]
+    for file in files if name == _DICOM else ():
+        refuse_long_elements(file)
     header = getattr(itk, name).New()
     if not files or not header.CanReadFile(str(files[0])):
         raise DataError(f"it is no {_NAMES[name]} file")
