@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from types import TracebackType
+from typing import Any
 
 
 class UserError(Exception):
@@ -26,16 +28,22 @@ def show_user_errors_plainly() -> None:
     MONAI evaluates bundles in many layers, and wraps an error in each of them. The whole traceback is shown when the
     environment variable ``MONAI_VLSM_TRACEBACK`` is set.
     """
-    if sys.excepthook is not _excepthook and not os.environ.get("MONAI_VLSM_TRACEBACK"):
-        sys.excepthook = _excepthook
+    if not isinstance(sys.excepthook, _PlainHook) and not os.environ.get("MONAI_VLSM_TRACEBACK"):
+        sys.excepthook = _PlainHook(sys.excepthook)
 
 
-def _excepthook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
-    message = find_message(error)
-    if message is None:
-        sys.__excepthook__(kind, error, traceback)
-    else:
-        sys.stderr.write(f"\nerror: {message}\n(MONAI_VLSM_TRACEBACK=1 shows the whole traceback)\n")
+class _PlainHook:
+    """An excepthook that tells UserErrors plainly and leaves all others to the hook that was there before."""
+
+    def __init__(self, previous: Callable[[type[BaseException], BaseException, TracebackType | None], Any]) -> None:
+        self._previous = previous
+
+    def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+        message = find_message(error)
+        if message is None:
+            self._previous(kind, error, traceback)
+        else:
+            sys.stderr.write(f"\nerror: {message}\n(MONAI_VLSM_TRACEBACK=1 shows the whole traceback)\n")
 
 
 def find_message(error: BaseException | None) -> str | None:

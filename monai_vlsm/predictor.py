@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,13 +14,17 @@ from torch import nn
 
 from monai_vlsm.bundle import bundle_parser
 from monai_vlsm.errors import DataError
-from monai_vlsm.inferers.prompt_inferer import to_stored
+from monai_vlsm.inferers.prompt_inferer import write_stored
 from monai_vlsm.networks import load_checkpoint
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms.load import LoadImageAnyd, to_unit_range
+from monai_vlsm.transforms import LoadImageAnyd, ToDisplayRanged
+from monai_vlsm.transforms.display_range import check_values, to_display_range
 from monai_vlsm.transforms.network_input import network_input
-from monai_vlsm.transforms.upright import UprightView, upright_slices
+from monai_vlsm.transforms.upright import UprightView, upright_parts
+
+KEPT_SLICES = 256
+"""Slices of a volume whose features are kept for further prompts; those of CLIPSeg take 4.5 MB a slice."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class Predictor:
     def set_image(self, image: str | Path | np.ndarray) -> Predictor:
         """Encode an image, for all prompts that follow.
 
+        Volumes of more than 256 slices are encoded anew for every prompt, because their features would fill the memory.
+
         Args:
             image: a file of any format that bundles read; or an upright array (H, W) or (H, W, 3), uint8 or any
                 other numbers, as PIL and OpenCV (after BGR to RGB) give it.
@@ -119,12 +126,11 @@ class Predictor:
         if isinstance(image, np.ndarray):
             loaded, view = _from_array(image), UprightView(swap=False)
         else:
-            loaded = LoadImageAnyd("image")({"image": str(image)})["image"]
+            loaded = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(image)}))["image"]
             view = UprightView.of(loaded)
-        pictures = upright_slices(loaded, view).to(self.device)
-        parts = (network_input(part, self.image_size) for part in pictures.split(self.batch_size))
-        self._features = [self.network.encode_image(part) for part in parts]
-        self._image, self._view = loaded, view
+        self._image, self._view, self._features = loaded.as_subclass(torch.Tensor), view, []
+        if loaded.ndim == 3 or loaded.shape[-1] <= KEPT_SLICES:
+            self._features = list(self._encode())
         return self
 
     @torch.inference_mode()
@@ -142,18 +148,26 @@ class Predictor:
             raise DataError("no image yet: call set_image first.")
         tokens = {name: ids.to(self.device) for name, ids in tokenize(self.network.tokenizer, prompt).items()}
         embedding = self.network.encode_text(**tokens)
-        logits = torch.cat([self.network.decode(features, embedding) for features in self._features])
-        stored = to_stored(logits, self._view, self._image)[0].sigmoid().cpu().numpy()
+        logits = (self.network.decode(features, embedding) for features in self._features or self._encode())
+        stored = torch.empty(self._image.shape[1:])
+        write_stored(logits, self._view, stored)
         from_raster_file = self._image.ndim == 3 and self._view.swap
-        probability = stored.T if from_raster_file else stored
+        probability = (stored.T if from_raster_file else stored).sigmoid_().numpy()
         limit = self.threshold if threshold is None else threshold
         return Prediction(probability >= limit, probability, prompt)
+
+    def _encode(self) -> Iterator[ImageFeatures]:
+        """Yield the features of the image, some slices at a time."""
+        for pictures in upright_parts(cast(torch.Tensor, self._image), self._view, self.batch_size):
+            yield self.network.encode_image(network_input(pictures.to(self.device), self.image_size))
 
 
 def _from_array(image: np.ndarray) -> torch.Tensor:
     if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
         raise DataError(f"an image array must be (H, W) or (H, W, 3), not of shape {image.shape}.")
-    tensor = torch.from_numpy(np.ascontiguousarray(image, dtype=np.float32))
-    if not torch.isfinite(tensor).all():
-        raise DataError("the image array holds values that are not finite (NaN or infinity).")
-    return to_unit_range(tensor[None] if image.ndim == 2 else tensor.movedim(-1, 0))
+    if image.dtype.kind not in "biuf":
+        raise DataError(f"an image array must hold whole or real numbers, not {image.dtype}.")
+    values = np.ascontiguousarray(image, dtype=np.uint8 if image.dtype in (bool, np.uint8) else np.float32)
+    tensor = torch.from_numpy(values[None] if image.ndim == 2 else np.moveaxis(values, -1, 0))
+    check_values(tensor, "the image array")
+    return to_display_range(tensor)

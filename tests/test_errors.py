@@ -198,3 +198,33 @@ def test_a_process_shows_the_traceback_of_other_errors(tmp_path):
     assert process.returncode == 1
     assert process.stderr.startswith("Traceback (most recent call last)")
     assert process.stderr.endswith("ZeroDivisionError: division by zero\n")
+
+
+def test_another_hook_gets_the_errors_that_are_not_the_users(monkeypatch):
+    seen = []
+    monkeypatch.delenv("MONAI_VLSM_TRACEBACK", raising=False)
+    monkeypatch.setattr(sys, "excepthook", lambda *arguments: seen.append(arguments))
+    show_user_errors_plainly()
+    error = ValueError("a fault of the program")
+    sys.excepthook(ValueError, error, None)
+    assert seen == [(ValueError, error, None)]
+
+
+def test_a_second_call_changes_nothing(monkeypatch):
+    monkeypatch.delenv("MONAI_VLSM_TRACEBACK", raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    show_user_errors_plainly()
+    first = sys.excepthook
+    show_user_errors_plainly()
+    assert sys.excepthook is first
+
+
+def test_an_error_is_told_once_when_another_hook_wraps_the_plain_one(monkeypatch, capsys):
+    monkeypatch.delenv("MONAI_VLSM_TRACEBACK", raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    show_user_errors_plainly()
+    plain = sys.excepthook
+    monkeypatch.setattr(sys, "excepthook", lambda *arguments: plain(*arguments))
+    show_user_errors_plainly()
+    sys.excepthook(DataError, DataError(MESSAGE), None)
+    assert capsys.readouterr().err.count(MESSAGE) == 1

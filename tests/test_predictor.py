@@ -19,7 +19,7 @@ from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
-from monai_vlsm.transforms import LoadImageAnyd
+from monai_vlsm.transforms import load_image
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = draw_phantom(np.random.default_rng(1)).image
@@ -62,7 +62,7 @@ def test_a_colour_array_of_equal_channels_is_a_grey_one(predictor):
 
 
 def test_the_predictor_says_what_the_inferer_says(predictor, network, picture_file):
-    image = LoadImageAnyd("image")({"image": str(picture_file)})["image"]
+    image = load_image(picture_file)
     expected = PromptInferer(prompt="mass")(image[None], network)[0, 0].sigmoid().numpy().T
     np.testing.assert_allclose(predictor.set_image(picture_file).predict("mass").probability, expected, atol=1e-6)
 
@@ -156,3 +156,20 @@ def test_a_clone_shares_the_network_and_has_no_image(predictor):
     assert clone.network is predictor.network
     with pytest.raises(DataError, match="set_image"):
         clone.predict("cyst")
+
+
+def test_a_volume_whose_features_are_not_kept_gives_the_same(predictor, tmp_path, monkeypatch):
+    volume = np.random.default_rng(0).integers(-500, 500, (20, 30, 5)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(volume, np.eye(4)), tmp_path / "a.nii.gz")
+    kept = predictor.set_image(tmp_path / "a.nii.gz").predict("cyst")
+    monkeypatch.setattr("monai_vlsm.predictor.KEPT_SLICES", 4)
+    predictor.set_image(tmp_path / "a.nii.gz")
+    for prompt in ("mass", "cyst"):
+        anew = predictor.predict(prompt)
+    np.testing.assert_array_equal(anew.probability, kept.probability)
+
+
+@pytest.mark.parametrize("dtype", [complex, object, "U1"])
+def test_an_array_of_no_numbers_is_refused(predictor, dtype):
+    with pytest.raises(DataError, match="must hold whole or real numbers"):
+        predictor.set_image(np.ones((4, 5)).astype(dtype))

@@ -43,7 +43,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     from monai_vlsm.data import load_splits
     from monai_vlsm.data.check import check_entries, read_files
-    from monai_vlsm.transforms import LoadImageAnyd, LoadLabelMapd, LoadMaskd
+    from monai_vlsm.transforms import LoadLabelMapd, LoadMaskd, load_image
 
     entries = load_splits(arguments.dataset)
     if not any(entries.values()):
@@ -57,10 +57,10 @@ def _run(arguments: argparse.Namespace) -> int:
     def read(transform: Any, path: str) -> Any:
         return transform({"file": path})["file"].numpy()
 
-    transforms = (LoadImageAnyd("file"), LoadMaskd("file"), LoadLabelMapd("file", any_colour=True))
+    transforms = (LoadMaskd("file"), LoadLabelMapd("file", any_color=True))
     progress = partial(tqdm, desc="Reading", unit="file")
-    image, mask, values = (partial(read, transform) for transform in transforms)
-    files = read_files(entries, image, mask, values, progress)
+    mask, values = (partial(read, transform) for transform in transforms)
+    files = read_files(entries, lambda path: load_image(path).numpy(), mask, values, progress)
     report = check_entries(entries, files, arguments.dataset, groups, count_tokens)
     print(_text(report, None if arguments.all else _SHOWN))
     print(f"groups: {source}\ntokens: counted with the tokenizer of {tokenizer}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from monai_vlsm.custom_data.matching import ImageMaskPair
 from monai_vlsm.data.masks import Mask, foreground, kind_of_mask
 from monai_vlsm.data.names import PIL_FORMATS, is_raster
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import EnsureSameSized, LoadImageAnyd, LoadLabelMapd, UprightView
+from monai_vlsm.transforms import EnsureSameSized, LoadLabelMapd, UprightView, load_image
 from monai_vlsm.transforms.upright import upright_slices
 
 Classes = Mapping[str, tuple[int, ...]]
@@ -39,9 +40,8 @@ def read_pair(pair: ImageMaskPair, classes: Classes) -> tuple[torch.Tensor, dict
         UserError: if a file is damaged, the two do not fit, or the mask holds values that are no class; it names them.
     """
     binary = not any(classes.values())
-    files: dict[Hashable, str] = {"image": str(pair.image), "label": str(pair.mask)}
-    loaded = LoadLabelMapd("label", any_colour=binary)(LoadImageAnyd("image")(files))
-    loaded = EnsureSameSized(("image", "label"))(loaded)
+    files: dict[Hashable, Any] = {"image": load_image(pair.image), "label": str(pair.mask)}
+    loaded = EnsureSameSized(("image", "label"))(LoadLabelMapd("label", any_color=binary)(files))
     image, mask = loaded["image"], loaded["label"]
     _check_axes(pair, image, mask)
     pictures = upright_slices(image, UprightView.of(image))[:, : image.shape[0]]

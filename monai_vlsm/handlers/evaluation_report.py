@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine, Events
 
+from monai_vlsm.data.whole import replace_whole
+
 _logger = logging.getLogger("monai_vlsm")
 
 RULES = {
@@ -72,12 +74,15 @@ class EvaluationReport:
             "metrics": {name: summarise([row[name] for row in self._rows]) for name in details},
             "rules": RULES,
         }
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        with (self.output_dir / "per_image.csv").open("w", newline="", encoding="utf-8") as file:
+        with (
+            replace_whole(self.output_dir / "per_image.csv") as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, fieldnames=list(self._rows[0]))
             writer.writeheader()
             writer.writerows(self._rows)
-        (self.output_dir / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+        with replace_whole(self.output_dir / "summary.json") as part:
+            part.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         _logger.info("\n" + format_summary(summary) + f"\nwritten to {self.output_dir.absolute()}")
 
     def _apply_rules(self, name: str, value: float, row: Mapping[str, Any]) -> float:

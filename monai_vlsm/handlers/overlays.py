@@ -11,7 +11,10 @@ from ignite.engine import Engine, Events
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
+from monai_vlsm.data.names import stem_of
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.handlers.drawing import contact_sheet, draw_overlay
+from monai_vlsm.transforms.display_range import as_unit
 from monai_vlsm.transforms.network_input import denormalized
 from monai_vlsm.transforms.upright import UprightView, upright_slices
 
@@ -49,26 +52,22 @@ class OverlayHandler:
             masks = (output["pred"], output.get("label"))
             pred, label = (mask if mask is None or mask.ndim == image.ndim else mask[None] for mask in masks)
             overlay = draw_overlay(*self._pictures(image, pred, label), item.get("prompt", self.caption))
-            name = Path(str(getattr(image, "meta", {}).get("filename_or_obj", "case"))).name
-            self._overlays.append((name.split(".")[0], overlay))
+            self._overlays.append((stem_of(str(getattr(image, "meta", {}).get("filename_or_obj", "case"))), overlay))
 
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return image (H, W, 3), prediction (H, W) and annotation (H, W) or None, all upright."""
         view = UprightView.of(image)
-        preds = upright_slices(pred, view)[:, 0]
-        best = int(preds.sum(dim=(1, 2)).argmax())
-        truth = None if label is None else upright_slices(label, view)[best, 0].cpu().numpy()
-        return _channels_last(upright_slices(image, view)[best]), preds[best].cpu().numpy(), truth
+        best = int(pred.sum(dim=(0, 1, 2)).argmax()) if pred.ndim == 4 else 0
+        picture, mask = (_one_picture(item, view, best) for item in (image, pred))
+        truth = None if label is None else _one_picture(label, view, best)[0].cpu().numpy()
+        return _channels_last(as_unit(picture)), mask[0].cpu().numpy(), truth
 
     def _write(self, engine: Engine) -> None:
         if not self._overlays:
             return
-        folder = self.output_dir / "overlays"
-        folder.mkdir(parents=True, exist_ok=True)
         for index, (name, overlay) in enumerate(self._overlays):
-            Image.fromarray(overlay).save(folder / f"{index:03d}_{name}.png")
-        sheet = contact_sheet([overlay for _, overlay in self._overlays])
-        Image.fromarray(sheet).save(self.output_dir / "overlays.png")
+            _save(overlay, self.output_dir / "overlays" / f"{index:03d}_{name}.png")
+        _save(contact_sheet([overlay for _, overlay in self._overlays]), self.output_dir / "overlays.png")
 
 
 class TensorBoardOverlayHandler(OverlayHandler):
@@ -93,6 +92,16 @@ class TensorBoardOverlayHandler(OverlayHandler):
         for index, (_, overlay) in enumerate(self._overlays):
             self.summary_writer.add_image(f"validation/case {index}", overlay, engine.state.epoch, dataformats="HWC")
         self.summary_writer.flush()
+
+
+def _one_picture(image: torch.Tensor, view: UprightView, index: int) -> torch.Tensor:
+    """Return slice ``index`` of (C, W, H[, D]), upright: (3, rows, columns)."""
+    return upright_slices(image[..., index : index + 1] if image.ndim == 4 else image, view)[0]
+
+
+def _save(picture: np.ndarray, path: Path) -> None:
+    with replace_whole(path) as part:
+        Image.fromarray(picture).save(part)
 
 
 def _channels_last(picture: torch.Tensor) -> np.ndarray:

@@ -12,7 +12,7 @@ from PIL import Image
 from monai_vlsm.data.names import is_nifti, is_raster, stem_of
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import LoadImageAnyd, LoadMaskd
+from monai_vlsm.transforms import LoadMaskd, load_image
 from monai_vlsm.transforms.upright import UprightView, upright_slices
 
 _COLOR = np.dtype([(name, np.uint8) for name in "RGB"])
@@ -33,7 +33,7 @@ def to_nifti(path: str | Path, target: Path, spacing: float = 1.0, gray: bool = 
     """
     if not is_raster(path):
         raise DataError(f"{str(path)!r} is no picture (PNG, JPG, TIFF ...).")
-    stored = _bytes(LoadImageAnyd("image")({"image": str(path)})["image"].numpy())  # (3, W, H)
+    stored = _bytes(load_image(path).numpy())  # (3, W, H)
     if gray or (stored == stored[:1]).all():
         red, green, blue = stored.astype(np.float32)
         values = (0.299 * red + 0.587 * green + 0.114 * blue).round().astype(np.uint8)
@@ -59,7 +59,7 @@ def to_png(path: str | Path, target: Path, mask: bool = False) -> None:
     """
     if not is_nifti(path):
         raise DataError(f"{str(path)!r} is no NIfTI file (.nii, .nii.gz).")
-    image = (LoadMaskd("image") if mask else LoadImageAnyd("image"))({"image": str(path)})["image"]
+    image = LoadMaskd("image")({"image": str(path)})["image"] if mask else load_image(path)
     pictures = upright_slices(image, UprightView.of(image))
     if len(pictures) > 1:
         raise DataError(f"{str(path)!r} has {len(pictures)} slices: a picture can hold one.")

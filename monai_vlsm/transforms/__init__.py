@@ -1,10 +1,12 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
+from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
-from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd
+from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
 from .network_input import ToNetworkImaged, ToNetworkMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
-from .save import SaveImageMaskd
+from .save import SaveImageMaskd, SqueezePictured
+from .training import training_transform
 from .upright import UprightView
 
 __all__ = [
@@ -15,8 +17,12 @@ __all__ = [
     "LoadMaskd",
     "SaveImageMaskd",
     "SelectPromptd",
+    "SqueezePictured",
+    "ToDisplayRanged",
     "ToNetworkImaged",
     "ToNetworkMaskd",
     "TokenizePromptd",
     "UprightView",
+    "load_image",
+    "training_transform",
 ]

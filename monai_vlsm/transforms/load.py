@@ -9,103 +9,99 @@ from typing import Any
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.data import MetaTensor, PILReader
-from monai.transforms import LoadImage, MapTransform
-from PIL import Image, ImageOps
+from monai.data import MetaTensor
+from monai.transforms import MapTransform
+from PIL import Image
 
-from monai_vlsm.data.names import is_nifti, is_raster
-from monai_vlsm.data.pictures import mask_of_picture
+from monai_vlsm.data.names import is_raster
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.transforms.nifti import NiftiReader
+from monai_vlsm.transforms.display_range import CHANNEL_AXIS, ToDisplayRanged, as_unit, check_values, with_metadata
+from monai_vlsm.transforms.medical import read_medical
+from monai_vlsm.transforms.raster import mask_values, open_picture, rgb_values
+from monai_vlsm.transforms.upright import UprightView, is_medical
 
 TWO_DIMENSIONAL = "two_dimensional"
 """Metadata key of medical files with two axes, which get a third while they are worked on."""
 
-SIXTEEN_BIT_OR_MORE = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
-"""PIL's names of pictures with more than 8 bits."""
+_KEPT_TYPES = (np.uint8, np.int8, np.int16)
+"""Kept as they are; all others become float32."""
 
 
-def to_unit_range(values: torch.Tensor) -> torch.Tensor:
-    """Map intensities to [0, 1] float32.
+def load_image(path: str | Path) -> torch.Tensor:
+    """Return the image of a file as float32 (C, W, H[, D]) in [0, 1], for looking at and comparing.
 
-    Whole numbers within 0..255 are taken as 8-bit grey values. Anything else has no defined range for display and is
-    stretched between its percentiles 0.5 and 99.5 (over the whole volume, so that its slices stay comparable).
+    Raises: as :class:`LoadImageAnyd`.
     """
-    values = values.float()
-    if values.min() >= 0 and values.max() <= 255 and torch.equal(values, values.round()):
-        return values / 255
-    flat = values.flatten()
-    flat = flat[:: max(1, flat.numel() // 1_000_000)]
-    low, high = torch.quantile(flat, torch.tensor([0.005, 0.995], device=flat.device))
-    return ((values - low) / (high - low).clamp_min(1e-8)).clamp(0, 1)
+    image = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(path)}))["image"]
+    return as_unit(image)
 
 
-def raster_to_rgb(image: Image.Image) -> Image.Image:
-    """Return ``image`` as a viewer shows it: 8-bit RGB, turned as its EXIF data says, transparency ignored."""
-    image = single_picture(image)
-    if image.mode in SIXTEEN_BIT_OR_MORE:
-        unit = to_unit_range(torch.from_numpy(np.array(image, dtype=np.float32)))
-        image = Image.fromarray((unit * 255).round().to(torch.uint8).numpy())
-    return keep_format(image.convert("RGB"), image)
+def read_file(path: str | Path, convert: Callable[[Image.Image], np.ndarray]) -> MetaTensor:
+    """Read one file as it is stored: (C, W, H) of pictures, (C, W, H, D) of medical files.
 
+    Args:
+        path: of the file; its suffix says what may decode it.
+        convert: from a picture to its values (H, W[, C]).
 
-def raster_to_mask(image: Image.Image) -> Image.Image:
-    """Return ``image`` as an 8-bit mask of 0 and 255.
+    Returns:
+        uint8, int8, int16 or float32 with the file's metadata.
 
-    What is foreground is said in :func:`monai_vlsm.data.pictures.mask_of_picture`.
+    Raises:
+        MissingFileError: if it does not exist.
+        DataError: if it cannot be used; every failure names the file.
     """
-    return keep_format(Image.fromarray(mask_of_picture(image).astype(np.uint8) * 255), image)
-
-
-def single_picture(image: Image.Image) -> Image.Image:
-    """Return ``image`` turned as its EXIF data says; several pictures in one file are refused."""
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        raise DataError(f"it holds {frames} pictures, one is expected: save them as files of their own")
-    turned = ImageOps.exif_transpose(image)
-    return keep_format(turned, image)
-
-
-def keep_format(image: Image.Image, source: Image.Image) -> Image.Image:
-    """Say that ``image`` came from a file like that of ``source``, which MONAI's reader asks for."""
-    image.format = source.format or ""
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise MissingFileError(f"there is no file {str(path.absolute())!r}.")
+    try:
+        image = _read_raster(path, convert) if is_raster(path) else _read_medical(path)
+        check_values(image.as_tensor())
+        if is_medical(image):
+            UprightView.of(image)
+    except Exception as error:
+        raise DataError(f"the image file {str(path)!r} cannot be read: {_reason(error)}") from error
     return image
 
 
-class _Load(LoadImage):
-    """Read one file into a channel-first MetaTensor; every failure is a DataError that names the file."""
+def _read_raster(path: Path, convert: Callable[[Image.Image], np.ndarray]) -> MetaTensor:
+    with open_picture(path) as picture:
+        values = convert(picture)
+    tensor = _compact(values)
+    tensor = tensor.T.expand(3, -1, -1) if tensor.ndim == 2 and convert is rgb_values else _channel_first(tensor)
+    meta = {"filename_or_obj": str(path), "spatial_shape": np.array(tensor.shape[1:]), CHANNEL_AXIS: 0}
+    return with_metadata(tensor, meta)
 
-    def __init__(self, converter: Callable[[Image.Image], Image.Image]) -> None:
-        super().__init__(image_only=True, ensure_channel_first=True)
-        self._raster_reader, self._nifti_reader = PILReader(converter=converter), NiftiReader()
 
-    def __call__(self, filename: Any, reader: Any = None) -> torch.Tensor:
-        if not Path(filename).exists():
-            raise MissingFileError(f"there is no file {str(Path(filename).absolute())!r}.")
-        own = self._raster_reader if is_raster(filename) else self._nifti_reader if is_nifti(filename) else reader
-        try:
-            data = super().__call__(filename, own)
-        except Exception as error:
-            raise DataError(f"the image file {str(filename)!r} cannot be read: {_reason(error)}") from error
-        if not torch.isfinite(data).all():
-            raise DataError(f"the image file {str(filename)!r} holds values that are not finite (NaN or infinity).")
-        return self._arrange(data, filename)
+def _channel_first(tensor: torch.Tensor) -> torch.Tensor:
+    """Return (C, W, H) of (H, W[, C])."""
+    return tensor.T[None] if tensor.ndim == 2 else tensor.permute(2, 1, 0)
 
-    def _arrange(self, data: Any, filename: str | Path) -> torch.Tensor:
-        """Give medical files the axes (C, W, H, D): 2D files get a D, colour files with five axes lose the fourth."""
-        if not is_raster(filename):
-            while data.ndim > 4 and data.shape[-1] == 1:
-                data = data[..., 0]
-            if data.ndim == 3:
-                data = data[..., None]
-                data.meta[TWO_DIMENSIONAL] = True
-            data.meta["spatial_shape"] = np.array(data.shape[1:])
-        if data.ndim not in (3, 4) or data.shape[0] not in (1, 3, 4):
-            raise DataError(
-                f"the image file {str(filename)!r} has the shape {tuple(data.shape)} (channels first): expected are 1 "
-                "grey or 3 colour channels and 2 or 3 spatial axes."
-            )
-        return data[:3]
+
+def _read_medical(path: Path) -> MetaTensor:
+    """Give medical files the axes (C, W, H, D): 2D files get a D, color files with five axes lose the fourth."""
+    array, meta = read_medical(path)
+    channel = meta[CHANNEL_AXIS]
+    tensor = _compact(array)
+    tensor = tensor[None] if channel is None else tensor.movedim(channel, 0)
+    while tensor.ndim > 4 and tensor.shape[-1] == 1:
+        tensor = tensor[..., 0]
+    if tensor.ndim == 3:
+        tensor = tensor[..., None]
+        meta[TWO_DIMENSIONAL] = True
+    meta |= {"filename_or_obj": str(path), "spatial_shape": np.array(tensor.shape[1:]), CHANNEL_AXIS: 0}
+    return with_metadata(tensor[:3], meta)
+
+
+def _compact(array: np.ndarray) -> torch.Tensor:
+    """Return values in a type that is small and that PyTorch computes with, in the same order in memory."""
+    if array.dtype.kind not in "biuf":
+        raise DataError(f"its values are of the type {array.dtype}, expected are whole or real numbers")
+    wanted: Any = np.uint8 if array.dtype == bool else array.dtype if array.dtype in _KEPT_TYPES else np.float32
+    wanted = np.dtype(wanted).newbyteorder("=")
+    # Axes that memory runs through backwards, and memory that belongs to the file, are not PyTorch's.
+    usable = array.flags.writeable and all(stride >= 0 for stride in array.strides)
+    with np.errstate(over="ignore"):
+        return torch.from_numpy(array.astype(wanted, order="K", copy=not usable))
 
 
 def _reason(error: Exception) -> str:
@@ -117,65 +113,64 @@ def _reason(error: Exception) -> str:
 class LoadFiled(MapTransform):
     """Load the file under each key with one converter for raster files; subclasses finish what was loaded.
 
-    No LoadImaged: MONAI Label changes what those return.
+    Not a LoadImaged: MONAI Label sets ``image_only=False`` on every LoadImaged it finds, which changes what it returns.
     """
 
     def __init__(
-        self, keys: KeysCollection, converter: Callable[[Image.Image], Image.Image], allow_missing_keys: bool = False
+        self, keys: KeysCollection, converter: Callable[[Image.Image], np.ndarray], allow_missing_keys: bool = False
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self._load = _Load(converter)
+        self._converter = converter
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the files named in ``data``."""
         loaded = dict(data)
         for key in self.key_iterator(loaded):
-            loaded[key] = self.finish(self._load(loaded[key]))
+            loaded[key] = self.finish(read_file(loaded[key], self._converter))
         return loaded
 
-    def finish(self, loaded: Any) -> Any:
+    def finish(self, loaded: MetaTensor) -> MetaTensor:
         """Turn a MetaTensor (C, W, H[, D]) of the values in the file into what the subclass promises."""
-        raise NotImplementedError
+        return loaded
 
 
 class LoadImageAnyd(LoadFiled):
-    """Load images of any format: raster files as displayed (RGB), medical files with their affine.
+    """Load images of any format with the values of the file: raster files as displayed, medical ones with affine.
 
-    Sets each key to a MetaTensor (C, W, H) or (C, W, H, D) of float32 in [0, 1], C being 1 or 3.
+    Sets each key to a MetaTensor (C, W, H) or (C, W, H, D), C being 1 or 3. :class:`ToDisplayRanged` goes on with it;
+    it is a step of its own because MONAI Deploy takes this one out and gives an image in memory.
 
     Raises:
         MissingFileError: if a file does not exist.
-        DataError: if a file is damaged, holds NaN, or is of a kind that cannot be shown; the message names it.
+        DataError: if a file is damaged, too large (:mod:`monai_vlsm.transforms.limits`), holds NaN, or is of a kind
+            that cannot be shown; the message names it.
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, raster_to_rgb, allow_missing_keys)
-
-    def finish(self, loaded: Any) -> Any:
-        """Map intensities to [0, 1]."""
-        return to_unit_range(loaded)
+        super().__init__(keys, rgb_values, allow_missing_keys)
 
 
 class LoadMaskd(LoadFiled):
     """Load binary masks of any format; each key becomes a MetaTensor (1, W, H[, D]) of 0 and 1.
 
-    Raster masks may be 0 / 1 or 0 / 255, grey, colour or indexed; in medical files all above 0 is mask.
+    Raster masks may be 0 / 1 or 0 / 255, gray, color or indexed; in medical files all above 0 is mask.
 
     Raises: as :class:`LoadImageAnyd`.
     """
 
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, raster_to_mask, allow_missing_keys)
+        super().__init__(keys, mask_values, allow_missing_keys)
 
-    def finish(self, loaded: Any) -> Any:
+    def finish(self, loaded: MetaTensor) -> MetaTensor:
         """Join the channels into 0 and 1."""
         return (loaded.amax(dim=0, keepdim=True) > 0).float()
 
 
 class EnsureSameSized(MapTransform):
-    """Refuse an image and a mask that differ in size, and lay medical masks of raster pictures on their pixels.
+    """Check that an image and its masks are of one size, and lay medical masks of pictures on the picture's pixels.
 
-    Annotation tools return the mask of a PNG as NIfTI; whatever affine they make up, its voxels are the pixels.
+    Annotation tools return the mask of a PNG as NIfTI. Whatever affine they make up, its voxels are the pixels: such a
+    mask is passed on without the metadata that would turn it (:func:`is_medical`).
 
     Raises:
         DataError: naming both files and sizes in pixels.
@@ -183,16 +178,19 @@ class EnsureSameSized(MapTransform):
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Compare all keys with the first."""
-        first, *others = (data[key] for key in self.key_iterator(dict(data)))
-        for other in others:
-            if _plane(first) != _plane(other):
+        result = dict(data)
+        first, *others = self.key_iterator(result)
+        for key in others:
+            image, mask = result[first], result[key]
+            if _plane(image) != _plane(mask):
                 raise DataError(
-                    f"image {name_of(first)!r} is {_plane(first)} and its mask {name_of(other)!r} {_plane(other)} "
+                    f"image {name_of(image)!r} is {_plane(image)} and its mask {name_of(mask)!r} {_plane(mask)} "
                     "pixels large (width, height, slices): they must be equal."
                 )
-            if is_raster(name_of(first)) and isinstance(other, MetaTensor):
-                other.meta.pop("space", None)
-        return dict(data)
+            if is_raster(name_of(image)) and is_medical(mask):
+                meta = {name: value for name, value in mask.meta.items() if name != "space"}
+                result[key] = with_metadata(mask.as_tensor(), meta)
+        return result
 
 
 def _plane(image: torch.Tensor) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from monai.transforms import MapTransform
 from torch.nn.functional import interpolate
 
 from monai_vlsm.errors import DataError
+from monai_vlsm.transforms.display_range import as_unit
 from monai_vlsm.transforms.load import name_of
 from monai_vlsm.transforms.upright import UprightView, upright_slices
 
@@ -19,17 +20,32 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def network_input(pictures: torch.Tensor, image_size: int) -> torch.Tensor:
-    """Resize pictures (N, 3, H, W) in [0, 1] to squares of ``image_size`` pixels and normalise them for CLIPSeg.
+    """Resize pictures (N, 3, H, W) to squares of ``image_size`` pixels and normalize them for CLIPSeg.
 
     Antialiased bilinear, as PIL resizes (test_preprocessing_equals_pil).
+
+    Args:
+        pictures: uint8, or float as :class:`ToDisplayRanged` gives them.
+        image_size: height and width in pixels.
+
+    Returns:
+        (N, 3, ``image_size``, ``image_size``) float.
     """
-    pictures = interpolate(pictures, size=(image_size, image_size), mode="bilinear", antialias=True)
-    mean, std = _imagenet(pictures)
-    return (pictures - mean) / std
+    resized = torch.stack([_resized(picture, image_size) for picture in pictures])
+    mean, std = _imagenet(resized)
+    return (resized - mean) / std
+
+
+def _resized(picture: torch.Tensor, image_size: int) -> torch.Tensor:
+    """Resize (3, H, W) plane by plane: large pictures are never floats as a whole, gray ones are resized once."""
+    planes = picture[:1] if picture.stride(0) == 0 else picture
+    size = (image_size, image_size)
+    resized = [interpolate(as_unit(plane)[None, None], size=size, mode="bilinear", antialias=True) for plane in planes]
+    return torch.cat(resized, dim=1)[0].expand(3, -1, -1)
 
 
 def denormalized(pictures: torch.Tensor) -> torch.Tensor:
-    """Undo the normalisation of :func:`network_input`: (N, 3, H, W) in [0, 1], for looking at."""
+    """Undo the normalization of :func:`network_input`: (N, 3, H, W) in [0, 1], for looking at."""
     mean, std = _imagenet(pictures)
     return pictures * std + mean
 
@@ -40,10 +56,10 @@ def _imagenet(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class ToNetworkImaged(MapTransform):
-    """Turn a loaded 2D image into what the network takes: (3, ``image_size``, ``image_size``), upright, normalised.
+    """Turn a loaded 2D image into what the network takes: (3, ``image_size``, ``image_size``), upright, normalized.
 
     Args:
-        keys: of images (C, W, H) or (C, W, H, 1) in [0, 1].
+        keys: of images (C, W, H) or (C, W, H, 1) as :class:`ToDisplayRanged` gives them.
         image_size: height and width in pixels.
     """
 

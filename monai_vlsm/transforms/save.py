@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Hashable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -12,23 +11,28 @@ import nibabel
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import SaveImaged
+from monai.transforms import MapTransform, SaveImaged
 from PIL import Image
 
 from monai_vlsm.data.names import is_raster, stem_of
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.transforms.load import TWO_DIMENSIONAL
 
 
 class SaveImageMaskd(SaveImaged):
     """Write masks beside each other into one folder: PNG (0 / 255) for raster images, NIfTI (0 / 1) for all others.
 
-    MONAI's SaveImaged has one file type for a whole run and drops the third axis of one-slice volumes.
+    MONAI's SaveImaged has one file type for a whole run and drops the third axis of one-slice volumes. This is a
+    SaveImaged nevertheless, and called SaveImage..., because MONAI Label and MONAI Deploy take those out of a bundle.
 
     Args:
         keys: of the masks (1, W, H[, D]); their metadata names the image.
         output_dir: folder, made if it is not there. A mask is called as its image, with ``postfix``; where that name
             is taken by another image of the run, suffix and folders of the image become part of it.
         postfix: behind the name of the image.
+
+    Raises:
+        DataError: if the disk is full or the folder cannot be written; no half-written mask stays behind.
     """
 
     def __init__(self, keys: KeysCollection, output_dir: str | Path, postfix: str = "mask") -> None:
@@ -46,22 +50,35 @@ class SaveImageMaskd(SaveImaged):
     def _save(self, mask: Any) -> None:
         source = str(mask.meta["filename_or_obj"])
         path = self._path(source)
-        self._written[path] = source
-        self.output_dir.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name("." + path.name)
         array = mask.as_subclass(torch.Tensor)[0].cpu().numpy().astype(np.uint8)
-        if is_raster(source):
-            Image.fromarray(array.T * 255).save(partial)
-        else:
-            array = array[..., 0] if mask.meta.get(TWO_DIMENSIONAL) else array
-            affine = np.asarray(mask.meta.get("original_affine", mask.affine), dtype=float)
-            nibabel.save(nibabel.Nifti1Image(array, affine), partial)
-        os.replace(partial, path)
+        with replace_whole(path) as part:
+            if is_raster(source):
+                Image.fromarray(array.T * 255).save(part)
+            else:
+                array = array[..., 0] if mask.meta.get(TWO_DIMENSIONAL) else array
+                affine = np.asarray(mask.meta.get("original_affine", mask.affine), dtype=float)
+                nibabel.save(nibabel.Nifti1Image(array, affine), part)
+        self._written[path] = source
 
     def _path(self, source: str) -> Path:
         suffix = ".png" if is_raster(source) else ".nii.gz"
         paths = (self.output_dir / f"{name}_{self.postfix}{suffix}" for name in _names(Path(source)))
         return next(path for path in paths if self._written.get(path, source) == source)
+
+
+class SqueezePictured(MapTransform):
+    """Take the channel off masks of pictures: (1, W, H) becomes (W, H), volumes (1, W, H, D) stay as they are.
+
+    MONAI Label takes (1, W, H) for a volume of the width 1; it takes the channel off volumes itself, as MONAI Deploy
+    does, which fails where there is none.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the masks in ``data``."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            result[key] = result[key][0] if result[key].ndim == 3 else result[key]
+        return result
 
 
 def _names(source: Path) -> Iterator[str]:

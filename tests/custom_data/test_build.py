@@ -19,7 +19,7 @@ from PIL import Image
 from monai_vlsm.custom_data import build, make_bundle
 from monai_vlsm.data import load_datalist, load_splits
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import LoadImageAnyd, LoadMaskd, UprightView
+from monai_vlsm.transforms import LoadMaskd, UprightView, load_image
 from monai_vlsm.transforms.upright import upright_slices
 
 CLASSES = {"front": (1,), "back": (2,)}
@@ -85,13 +85,13 @@ def test_a_photo_that_is_turned_by_its_exif_data_fits_its_mask(ask, polyps):
     Image.fromarray(grey(0, (32, 24))).save(polyps / "images" / "0_0.jpg", exif=exif)
     make(ask(polyps), polyps)
     entry = next(e for e in entries_of(polyps / "data" / "mine") if e["image"].endswith("0_0.jpg"))
-    image, mask = LoadImageAnyd("image")(entry)["image"], LoadMaskd("label")(entry)["label"]
+    image, mask = load_image(entry["image"]), LoadMaskd("label")(entry)["label"]
     assert image.shape[1:] == mask.shape[1:] == (32, 24)
 
 
 def test_slices_are_what_the_network_sees_at_inference(ask, volumes):
     make(ask(volumes, CLASSES, keep_empty_slices=1), volumes)
-    source = LoadImageAnyd("image")({"image": str(volumes / "images" / "case1.nii.gz")})["image"]
+    source = load_image(volumes / "images" / "case1.nii.gz")
     seen = upright_slices(source, UprightView.of(source))[3, 0].numpy()
     with Image.open(volumes / "data" / "mine" / "images" / "case1_z003.png") as picture:
         assert np.abs(np.asarray(picture) / 255 - seen).max() <= 0.5 / 255 + 1e-6
@@ -281,7 +281,7 @@ def test_a_value_that_no_class_has_is_named_with_its_file(ask, volumes):
 
 def test_a_colour_picture_is_no_label_map(ask, polyps):
     save_png(polyps / "masks" / "0_0.png", np.stack([square(), square() * 0, square()], axis=-1))
-    with pytest.raises(DataError, match=r"0_0\.png' cannot be read: it is a colour picture"):
+    with pytest.raises(DataError, match=r"0_0\.png' cannot be read: it is a color picture"):
         make(ask(polyps, {"polyp": (255,)}), polyps)
 
 
@@ -292,7 +292,7 @@ def test_a_label_map_of_volumes_is_no_single_class(ask, volumes):
 
 def test_a_volume_with_nan_is_named(ask, volumes):
     save_nifti(volumes / "images" / "case2.nii.gz", np.full((12, 20, 6), np.nan, dtype=np.float32))
-    with pytest.raises(DataError, match=r"case2\.nii\.gz' holds values that are not finite"):
+    with pytest.raises(DataError, match=r"case2\.nii\.gz'.* holds values that are not finite"):
         make(ask(volumes, CLASSES), volumes)
 
 

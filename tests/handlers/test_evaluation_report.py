@@ -1,10 +1,12 @@
 """Tests of the numbers that an evaluation leaves behind."""
 
 import csv
+import errno
 import json
 import logging
 import math
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from monai.inferers import SimpleInferer
 from monai.metrics import DiceMetric, SurfaceDiceMetric
 from torch import nn
 
+from monai_vlsm.errors import DataError
 from monai_vlsm.handlers import EvaluationReport
 from monai_vlsm.handlers.evaluation_report import format_summary, summarise
 
@@ -312,3 +315,20 @@ def evaluated(tmp_path):
 def test_monais_metrics_follow_the_rules(evaluated, metric, expected):
     values = [float(row[metric]) for row in rows_of(evaluated)]
     assert values == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("name", ["per_image.csv", "summary.json"])
+def test_a_full_disk_is_named_and_leaves_no_half_written_report(tmp_path, monkeypatch, name):
+    opened = Path.open
+
+    def full(path, *arguments, **options):
+        if path.name.endswith(name):
+            opened(path, "w").close()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(DataError, match=rf"{name}.*the disk is full"):
+        evaluate(tmp_path, [case("a", mask(2), mask(3))], {"dice": [0.8]})
+    assert name not in os.listdir(tmp_path)
+    assert not [path for path in os.listdir(tmp_path) if ".part." in path]

@@ -1,5 +1,6 @@
 """Tests of the overlays that runs leave behind."""
 
+import errno
 import os
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.utils.tensorboard import SummaryWriter
 
+from monai_vlsm.errors import DataError
 from monai_vlsm.handlers import OverlayHandler, TensorBoardOverlayHandler
 from monai_vlsm.handlers.drawing import PRED_COLOUR, TRUTH_COLOUR
 from monai_vlsm.transforms.network_input import network_input
@@ -211,3 +213,31 @@ def test_tensorboard_gets_nothing_but_events(tmp_path):
     with SummaryWriter(str(tmp_path)) as writer:
         evaluate(TensorBoardOverlayHandler(writer), [network_case()])
     assert [name.split(".")[0] for name in os.listdir(tmp_path)] == ["events"]
+
+
+def test_a_full_disk_is_named_and_leaves_no_half_written_overlay(tmp_path, monkeypatch):
+    def full(image, path, **options):
+        path.write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(DataError, match=r"overlays.*the disk is full"):
+        evaluate(OverlayHandler(tmp_path), [case()])
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_bytes_are_drawn_as_their_share_of_255(tmp_path):
+    image = MetaTensor(torch.full((1, WIDTH, HEIGHT), 51, dtype=torch.uint8), meta={"filename_or_obj": "a.png"})
+    image.meta["space"] = None
+    evaluate(OverlayHandler(tmp_path), [case(image, torch.zeros(1, WIDTH, HEIGHT))])
+    assert np.asarray(Image.open(tmp_path / "overlays" / "000_a.png"))[50, 50].tolist() == [51, 51, 51]
+
+
+def test_of_a_turned_volume_the_slice_with_most_of_the_prediction_is_drawn_upright(tmp_path):
+    """RAS: both axes of a slice run against the picture."""
+    pred = top_left(depth=3, index=2).flip(1, 2)
+    evaluate(OverlayHandler(tmp_path), [case(image_of(depth=3, space="RAS"), pred)])
+    (name,) = os.listdir(tmp_path / "overlays")
+    seen = coloured(tmp_path / "overlays" / name, PRED_COLOUR)
+    assert seen[:21, :61].any()
+    assert not seen[30:, :].any()

@@ -12,7 +12,17 @@ from torch import nn
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import load_tokenizer
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms import AttachPromptd, LoadImageAnyd, TokenizePromptd, ToNetworkImaged
+from monai_vlsm.transforms import (
+    AttachPromptd,
+    LoadImageAnyd,
+    ToDisplayRanged,
+    TokenizePromptd,
+    ToNetworkImaged,
+    UprightView,
+)
+from monai_vlsm.transforms.display_range import as_unit
+from monai_vlsm.transforms.network_input import network_input
+from monai_vlsm.transforms.upright import upright_slices
 
 FLIPPED = np.diag([-1.0, -1, 1, 1])
 """Affine of an image in LPS: stored as (W, H) and nothing else, like a raster picture."""
@@ -130,7 +140,7 @@ def test_images_of_a_batch_have_their_own_orientation(network):
 def test_the_network_sees_what_it_sees_in_training(tmp_path, network, kind):
     pixels = np.random.default_rng(0).integers(0, 256, (41, 57, 3), dtype=np.uint8)
     Image.fromarray(pixels).convert(kind).save(tmp_path / "a.png")
-    image = LoadImageAnyd("image")({"image": str(tmp_path / "a.png")})["image"]
+    image = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(tmp_path / "a.png")}))["image"]
     PromptInferer()(image[None], network)
     assert torch.equal(network.calls[0][0][0], ToNetworkImaged("image", 32)({"image": image})["image"])
 
@@ -271,7 +281,7 @@ def evaluator(tmp_path, network):
         {"image": str(tmp_path / "dark.png"), "prompt": "polyp"},
         {"image": str(tmp_path / "bright.png"), "prompt": "one red lesion"},
     ]
-    transform = Compose([LoadImageAnyd("image"), TokenizePromptd("prompt", "tiny")])
+    transform = Compose([LoadImageAnyd("image"), ToDisplayRanged("image"), TokenizePromptd("prompt", "tiny")])
     return SupervisedEvaluator(
         device=torch.device("cpu"),
         val_data_loader=DataLoader(Dataset(data, transform), batch_size=2),
@@ -316,3 +326,34 @@ def test_images_of_a_batch_bring_their_own_prompts(network):
     without = PromptInferer()(batch.as_tensor(), network)
     offsets = (logits - without).amax(dim=(1, 2, 3))
     torch.testing.assert_close(offsets, torch.tensor([offset_of(name) for name in ("cyst", "mass", "mass")]))
+
+
+# Memory
+
+
+def all_at_once(image, network, view):
+    """The inferer's way with all slices at a time, as it is written down."""
+    pictures = upright_slices(as_unit(image), view)
+    logits = network(network_input(pictures, network.image_size))
+    size = image.shape[1:3][::-1] if view.swap else image.shape[1:3]
+    return view.undo(torch.nn.functional.interpolate(logits, size=tuple(size), mode="bilinear")).movedim(0, -1)
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 100])
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize("affine", [np.eye(4), FLIPPED, np.diag([-1.0, 1, 1, 1])], ids=["ras", "lps", "las"])
+def test_a_volume_in_parts_is_the_same_as_all_of_it_at_once(network, affine, dtype, batch_size):
+    values = images(1, 20, 30, 9)
+    values = (values * 255).to(dtype) if dtype == torch.uint8 else values
+    image = MetaTensor(values[None], affine=torch.from_numpy(affine)[None])
+    image.meta["space"] = ["RAS"]
+    found = PromptInferer(batch_size=batch_size)(image, network)
+    assert torch.equal(found[0].as_tensor(), all_at_once(values, network, UprightView.of(image)))
+
+
+def test_no_more_than_a_batch_of_slices_is_turned_at_a_time(network, monkeypatch):
+    seen = []
+    apply = UprightView.apply
+    monkeypatch.setattr(UprightView, "apply", lambda view, image: seen.append(image.shape) or apply(view, image))
+    PromptInferer(batch_size=2)(images(1, 1, 20, 30, 5), network)
+    assert [shape[0] for shape in seen] == [2, 2, 1]

@@ -9,7 +9,7 @@ from PIL import Image
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import LoadImageAnyd
+from monai_vlsm.transforms import load_image
 from monai_vlsm.transforms.upright import UprightView, upright_slices
 
 RNG = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def test_a_picture_comes_back_as_it_was(convert, tmp_path, array):
 def test_the_network_sees_the_same_picture(convert, tmp_path, array):
     seen = []
     for path in (convert(array), tmp_path / "case.png"):
-        image = LoadImageAnyd("image")({"image": str(path)})["image"]
+        image = load_image(path)
         seen.append(upright_slices(image, UprightView.of(image)).numpy())
     np.testing.assert_allclose(seen[0], seen[1], atol=1e-6)
 

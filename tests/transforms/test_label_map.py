@@ -20,12 +20,12 @@ def picture(kind):
         indexed = Image.fromarray(LABELS, mode="P")
         indexed.putpalette(list(range(18)))
         return indexed
-    if kind == "colour of grey":
+    if kind == "color of grey":
         return Image.fromarray(np.stack([LABELS] * 3, axis=-1))
     return Image.fromarray(LABELS.astype({"8 bit": np.uint8, "16 bit": np.uint16, "32 bit": np.int32}[kind]))
 
 
-@pytest.mark.parametrize("kind", ["8 bit", "16 bit", "32 bit", "indexed", "colour of grey"])
+@pytest.mark.parametrize("kind", ["8 bit", "16 bit", "32 bit", "indexed", "color of grey"])
 def test_values_of_a_picture_are_kept(tmp_path, kind):
     path = tmp_path / ("labels.tif" if kind == "32 bit" else "labels.png")
     picture(kind).save(path)
@@ -42,12 +42,12 @@ def test_values_of_a_volume_are_kept(tmp_path):
     assert np.array_equal(load(tmp_path / "labels.nii.gz")[0, ..., 0].numpy(), LABELS)
 
 
-def test_a_colour_picture_is_refused_and_named(tmp_path):
+def test_a_color_picture_is_refused_and_named(tmp_path):
     Image.fromarray(np.stack([LABELS, LABELS, LABELS * 0], axis=-1)).save(tmp_path / "labels.png")
-    with pytest.raises(DataError, match=r"labels\.png' cannot be read: it is a colour picture"):
+    with pytest.raises(DataError, match=r"labels\.png' cannot be read: it is a color picture"):
         load(tmp_path / "labels.png")
 
 
-def test_the_brightest_channel_of_a_colour_picture_is_taken_on_demand(tmp_path):
+def test_the_brightest_channel_of_a_color_picture_is_taken_on_demand(tmp_path):
     Image.fromarray(np.stack([LABELS, LABELS * 0, LABELS * 2], axis=-1)).save(tmp_path / "labels.png")
-    assert np.array_equal(load(tmp_path / "labels.png", any_colour=True)[0].numpy().T, LABELS * 2)
+    assert np.array_equal(load(tmp_path / "labels.png", any_color=True)[0].numpy().T, LABELS * 2)

@@ -21,10 +21,11 @@ from monai_vlsm.transforms import (
     ToNetworkImaged,
     ToNetworkMaskd,
     UprightView,
+    load_image,
 )
-from monai_vlsm.transforms.load import to_unit_range
+from monai_vlsm.transforms.display_range import as_unit, to_display_range
 from monai_vlsm.transforms.network_input import IMAGENET_MEAN, IMAGENET_STD, denormalized, network_input
-from monai_vlsm.transforms.upright import upright_slices
+from monai_vlsm.transforms.upright import is_medical, upright_slices
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SIZE = 20
@@ -45,7 +46,11 @@ STORED_FOR_EXIF = {
 
 
 def load(path):
-    return LoadImageAnyd("image")({"image": str(path)})["image"]
+    return load_image(path)
+
+
+def to_unit_range(values):
+    return as_unit(to_display_range(values))
 
 
 def load_mask(path):
@@ -294,7 +299,7 @@ def test_16_bit_values_within_8_bits_are_not_stretched(tmp_path):
     np.testing.assert_allclose(load(path), 0.2, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["frames.tif", "frames.webp", "frames.png", "frames.gif"])
+@pytest.mark.parametrize("name", ["frames.tif", "frames.webp", "frames.png"])
 @pytest.mark.parametrize("loader", [load, load_mask])
 def test_a_file_of_several_pictures_is_refused_and_named(tmp_path, loader, name):
     frames = [Image.fromarray(random_picture(8, 9, seed=seed)) for seed in range(3)]
@@ -303,11 +308,32 @@ def test_a_file_of_several_pictures_is_refused_and_named(tmp_path, loader, name)
         loader(tmp_path / name)
 
 
-def test_an_animation_under_the_name_of_a_picture_is_counted(tmp_path):
-    frames = [Image.fromarray(random_picture(8, 9, seed=seed)) for seed in range(3)]
-    frames[0].save(tmp_path / "frames.png", format="GIF", save_all=True, append_images=frames[1:])
-    with pytest.raises(DataError, match=r"frames\.png.*3 pictures, one is expected"):
-        load(tmp_path / "frames.png")
+FOREIGN = ["GIF", "EPS", "PDF", "PPM", "TGA", "ICNS", "PCX", "SGI", "DDS", "JPEG2000", "ICO"]
+
+
+@pytest.mark.parametrize("kind", FOREIGN)
+@pytest.mark.parametrize("name", ["picture.png", "picture.jpg", "picture.tif"])
+@pytest.mark.parametrize("loader", [load, load_mask])
+def test_no_other_format_is_decoded_under_the_name_of_a_picture(tmp_path, loader, kind, name):
+    Image.fromarray(random_picture(32, 32)).save(tmp_path / "made", format=kind)
+    (tmp_path / "made").rename(tmp_path / name)
+    with pytest.raises(DataError, match=rf"{name}.*cannot be read: it is no picture of the formats PNG"):
+        loader(tmp_path / name)
+
+
+def test_ghostscript_is_never_started(tmp_path, monkeypatch):
+    from PIL import EpsImagePlugin
+
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *arguments: pytest.fail("it was started"))
+    (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 32 32\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match="no picture"):
+        load(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tif"])
+def test_a_picture_under_the_suffix_of_another_picture_is_read(tmp_path, name):
+    Image.fromarray(np.full((4, 5), 51, np.uint8)).save(tmp_path / name, format="WEBP", lossless=True)
+    np.testing.assert_allclose(load(tmp_path / name), 0.2, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -559,7 +585,9 @@ def test_an_image_and_a_mask_of_other_size_are_refused_with_names_and_sizes(tmp_
 
 def test_an_image_and_a_mask_of_the_same_size_pass(tmp_path):
     data = pair(tmp_path, (16, 24), (16, 24))
-    assert EnsureSameSized(["image", "label"])(data) == data
+    passed = EnsureSameSized(["image", "label"])(data)
+    assert passed.keys() == data.keys()
+    assert all(passed[key] is data[key] for key in data)
 
 
 def test_a_volume_and_a_mask_with_fewer_slices_are_refused():
@@ -584,3 +612,90 @@ def test_a_medical_mask_of_a_picture_lies_on_its_pixels(tmp_path, affine):
     seen = ToNetworkMaskd("label", image_size=48)(load(data))["label"]
     expected = torch.from_numpy(mask).float()[None, None].repeat_interleave(3, 2).repeat_interleave(2, 3)
     torch.testing.assert_close(seen.as_subclass(torch.Tensor), expected[0])
+
+
+def test_the_mask_that_comes_in_keeps_its_metadata(tmp_path):
+    image = load(save_raster(tmp_path / "picture.png", np.zeros((16, 24), np.uint8)))
+    mask = load_mask(save_nifti(tmp_path / "mask.nii.gz", np.zeros((24, 16, 1), np.uint8)))
+    passed = EnsureSameSized(["image", "label"])({"image": image, "label": mask})["label"]
+    assert is_medical(mask)
+    assert not is_medical(passed)
+    assert passed.meta["filename_or_obj"] == mask.meta["filename_or_obj"]
+
+
+def test_a_picture_of_16_bits_keeps_its_steps(tmp_path):
+    ramp = np.arange(1000, 1000 + 64 * 64, dtype=np.uint16).reshape(64, 64)
+    loaded = load(save_raster(tmp_path / "ramp.png", ramp))
+    assert len(loaded.unique()) > 4000
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA", "P", "1"])
+def test_8_bit_pictures_stay_bytes_as_pil_gives_them(tmp_path, mode):
+    Image.fromarray(random_picture(300, 31)).convert(mode).save(tmp_path / "a.png")
+    loaded = LoadImageAnyd("image")({"image": str(tmp_path / "a.png")})["image"]
+    assert loaded.dtype == torch.uint8
+    with Image.open(tmp_path / "a.png") as image:
+        np.testing.assert_array_equal(loaded.numpy(), np.asarray(image.convert("RGB")).T)
+
+
+@pytest.mark.parametrize("shape", [(0, 5, 6), (5, 0, 6), (5, 6, 0)])
+def test_a_medical_file_without_a_voxel_is_refused_and_named(tmp_path, shape):
+    path = save_nifti(tmp_path / "none.nii.gz", np.zeros(shape, np.int16))
+    with pytest.raises(DataError, match=r"none\.nii\.gz"):
+        load(path)
+
+
+def test_a_picture_of_one_pixel_is_read(tmp_path):
+    assert load(save_raster(tmp_path / "one.png", np.full((1, 1), 51, np.uint8))).flatten().tolist() == pytest.approx(
+        [0.2, 0.2, 0.2]
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, np.complex128])
+def test_complex_numbers_are_refused_and_named(tmp_path, dtype):
+    path = save_nifti(tmp_path / "complex.nii.gz", np.ones((5, 6, 7), dtype))
+    with pytest.raises(DataError, match=r"complex\.nii\.gz.*type complex"):
+        load(path)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint16, np.int32, np.uint32, np.int64, np.uint64, np.float64])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_numbers_of_every_type_are_stretched_alike(tmp_path, dtype, order):
+    values = np.linspace(0, 100, 5 * 6 * 7).round().reshape(5, 6, 7)
+    image = nibabel.Nifti1Image(values.astype(np.dtype(dtype).newbyteorder(order)), np.eye(4), dtype=dtype)
+    nibabel.save(image, tmp_path / "a.nii")
+    np.testing.assert_allclose(load(tmp_path / "a.nii")[0].numpy(), values / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 1)])
+def test_an_affine_that_is_not_finite_is_refused_and_named(tmp_path, value, place):
+    save_nifti(tmp_path / "a.nii", np.ones((5, 6, 7), np.int16))
+    content = bytearray((tmp_path / "a.nii").read_bytes())
+    rows = 280 + 4 * (4 * place[0] + place[1])  # srow_x, srow_y and srow_z of the header
+    content[rows : rows + 4] = np.array(value, "<f4").tobytes()
+    (tmp_path / "a.nii").write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.nii' cannot be read"):
+        load(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1e30, 1e300])
+def test_the_view_does_not_depend_on_the_size_of_a_voxel(orientation, scale):
+    affine = orientation.affine.copy()
+    affine[:3, :3] *= scale
+    assert UprightView.of_affine(torch.from_numpy(affine)) == UprightView.of_affine(
+        torch.from_numpy(orientation.affine)
+    )
+
+
+def test_an_affine_without_directions_is_shown_as_stored():
+    assert UprightView.of_affine(torch.zeros(4, 4)) == UprightView()
+
+
+def test_an_affine_in_lps_is_the_same_view_as_in_ras(orientation):
+    images = []
+    for space, affine in (("RAS", orientation.affine), ("LPS", np.diag([-1.0, -1, 1, 1]) @ orientation.affine)):
+        image = MetaTensor(torch.zeros(1, 4, 5, 6), affine=torch.from_numpy(affine))
+        image.meta["space"] = space
+        images.append(UprightView.of(image))
+    assert images[0] == images[1]

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms import LoadImageAnyd
+from monai_vlsm.transforms import load_image
 
 RNG = np.random.default_rng(0)
 
 
 def load(path):
-    return LoadImageAnyd("image")({"image": str(path)})["image"]
+    return load_image(path)
 
 
 @pytest.mark.parametrize("names", ["RGB", "RGBA"])

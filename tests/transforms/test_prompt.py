@@ -64,8 +64,16 @@ def test_an_entry_without_prompts_gets_the_default(level, entry):
 
 def test_the_rest_of_an_entry_is_kept_and_the_entry_not_changed():
     entry = {"image": "a.png", "prompts": PROMPTS}
-    assert SelectPromptd("p1")(entry) == {"image": "a.png", "prompts": PROMPTS, "prompt": "polyp"}
-    assert "prompt" not in entry
+    assert SelectPromptd("p1")(entry) == {"image": "a.png", "prompt": "polyp"}
+    assert entry == {"image": "a.png", "prompts": PROMPTS}
+
+
+@pytest.mark.parametrize("level", ["random", "p1"])
+def test_entries_with_other_numbers_of_sentences_fit_into_a_batch_of_pytorchs_loader(level):
+    entries = [{"prompts": PROMPTS}, {"prompts": {"p1": ["a", "b"], "p2": ["c"]}}, {}]
+    items = [SelectPromptd(level, default="lesion")(entry) for entry in entries]
+    (batch,) = torch.utils.data.DataLoader(items, batch_size=3)
+    assert len(batch["prompt"]) == 3
 
 
 @pytest.mark.parametrize("image", ["scans/a.png", MetaTensor(torch.zeros(1), meta={"filename_or_obj": "scans/a.png"})])

@@ -1,5 +1,6 @@
 """Tests of writing masks, and of the whole way from an image file to its mask file."""
 
+import errno
 import os
 
 import itk
@@ -11,8 +12,9 @@ from monai.data import MetaTensor, decollate_batch, list_data_collate
 from PIL import Image
 from torch import nn
 
+from monai_vlsm.errors import DataError
 from monai_vlsm.inferers import PromptInferer
-from monai_vlsm.transforms import LoadImageAnyd, SaveImageMaskd
+from monai_vlsm.transforms import LoadImageAnyd, SaveImageMaskd, SqueezePictured, ToDisplayRanged
 from monai_vlsm.transforms.network_input import denormalized
 
 EXIF_ORIENTATION = 0x0112
@@ -40,7 +42,7 @@ class MaskBright(nn.Module):
 
 def segment(path, output_dir, network, save=None):
     """Do what inference.json does with one image."""
-    batch = list_data_collate([LoadImageAnyd("image")({"image": str(path)})])
+    batch = list_data_collate([ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(path)}))])
     logits = PromptInferer()(batch["image"], network)
     mask = (decollate_batch(logits)[0] > 0).to(torch.uint8)
     (save or SaveImageMaskd("pred", output_dir))({"pred": mask})
@@ -189,11 +191,12 @@ def test_a_failed_write_keeps_the_older_mask(out, monkeypatch):
 
     def fail(image, path, **options):
         path.write_bytes(b"half")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(DataError, match=r"cannot write '.*a_mask\.png': the disk is full"):
         save(mask_of("a.png", torch.zeros(1, 6, 5)))
+    assert os.listdir(out) == ["a_mask.png"]
     assert (out / "a_mask.png").read_bytes() == before
 
 
@@ -208,3 +211,20 @@ def test_the_data_are_passed_on_unchanged(out):
 def test_nothing_is_written_before_the_first_mask(out):
     SaveImageMaskd("pred", out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("shape", "expected"), [((1, 6, 5), (6, 5)), ((1, 6, 5, 3), (1, 6, 5, 3))])
+def test_the_channel_is_taken_off_masks_of_pictures_only(shape, expected):
+    assert SqueezePictured("pred")({"pred": torch.zeros(shape)})["pred"].shape == expected
+
+
+@pytest.mark.parametrize("source", ["a.png", "a.nii.gz"])
+def test_a_full_disk_is_named_and_leaves_nothing_behind(out, monkeypatch, source):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    monkeypatch.setattr(nibabel, "save", full)
+    with pytest.raises(DataError, match=r"a_mask.*the disk is full"):
+        SaveImageMaskd("pred", out)(mask_of(source, torch.zeros(1, 6, 5, *[1] * source.endswith(".gz"))))
+    assert not os.listdir(out)
