@@ -6,8 +6,8 @@ import re
 import struct
 from pathlib import Path
 
+from monai_vlsm.data.limits import refuse_oversized
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms.limits import refuse_oversized
 
 _LONGEST = 2**20
 """Bytes of a text header; ITK writes a few hundred."""

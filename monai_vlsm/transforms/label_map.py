@@ -7,9 +7,9 @@ from functools import partial
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 
+from monai_vlsm.data.pictures import label_values
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.load import LoadFiled, name_of
-from monai_vlsm.transforms.raster import label_values
 
 
 class LoadLabelMapd(LoadFiled):

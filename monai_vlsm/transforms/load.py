@@ -14,10 +14,10 @@ from monai.transforms import MapTransform
 from PIL import Image
 
 from monai_vlsm.data.names import is_raster
+from monai_vlsm.data.pictures import mask_values, open_picture, rgb_values
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.transforms.display_range import CHANNEL_AXIS, ToDisplayRanged, as_unit, check_values, with_metadata
 from monai_vlsm.transforms.medical import read_medical
-from monai_vlsm.transforms.raster import mask_values, open_picture, rgb_values
 from monai_vlsm.transforms.upright import UprightView, is_medical
 
 TWO_DIMENSIONAL = "two_dimensional"
@@ -142,7 +142,7 @@ class LoadImageAnyd(LoadFiled):
 
     Raises:
         MissingFileError: if a file does not exist.
-        DataError: if a file is damaged, too large (:mod:`monai_vlsm.transforms.limits`), holds NaN, or is of a kind
+        DataError: if a file is damaged, too large (:mod:`monai_vlsm.data.limits`), holds NaN, or is of a kind
             that cannot be shown; the message names it.
     """
 

@@ -10,11 +10,11 @@ import numpy as np
 from monai.data import ITKReader
 from monai.data.utils import is_no_channel, to_affine_nd
 
+from monai_vlsm.data.limits import refuse_oversized
 from monai_vlsm.data.names import is_nifti
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.display_range import CHANNEL_AXIS
 from monai_vlsm.transforms.headers import data_file_of, is_compressed, refuse_empty_promises, refuse_long_elements
-from monai_vlsm.transforms.limits import refuse_oversized
 from monai_vlsm.transforms.nifti import NiftiReader
 
 _META, _NRRD, _DICOM = "MetaImageIO", "NrrdImageIO", "GDCMImageIO"

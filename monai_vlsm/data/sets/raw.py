@@ -20,7 +20,7 @@ from PIL import Image
 
 from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.names import KEPT_SUFFIXES, RASTER_SUFFIXES
-from monai_vlsm.data.pictures import mask_of_picture, open_picture
+from monai_vlsm.data.pictures import mask_values, open_picture
 from monai_vlsm.errors import DataError, MissingFileError
 
 Key = TypeVar("Key", bound=Hashable)
@@ -201,7 +201,9 @@ def prepared_name(path: Path) -> str:
 def open_raw_picture(path: Path) -> Image.Image:
     """Read a picture as a viewer shows it; also the RGB TIFF files of CVC-ClinicDB, which call themselves gray."""
     try:
-        return open_picture(path)
+        with open_picture(path) as picture:
+            picture.load()
+            return picture
     except DataError as error:
         array = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
         if array is None:
@@ -223,7 +225,8 @@ def read_mask(path: Path) -> Mask:
         DataError: if it cannot be read or is no mask, see :func:`monai_vlsm.data.masks.foreground`.
     """
     try:
-        return mask_of_picture(open_picture(path))
+        with open_picture(path) as picture:
+            return mask_values(picture)
     except DataError as error:
         raise DataError(f"its mask {path.name!r} cannot be used: {error}") from error
 

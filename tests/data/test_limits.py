@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from monai_vlsm.data.limits import DEFAULT_LIMIT, LIMIT_VARIABLE
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms import load_image
-from monai_vlsm.transforms.limits import DEFAULT_LIMIT, LIMIT_VARIABLE
 
 
 def write(path):
