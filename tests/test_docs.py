@@ -68,7 +68,9 @@ def test_files_that_a_page_names_exist(page):
     paths = [
         start + end + rest for start, ends, rest in named for end in (ends.strip("{}").split(",") if ends else [""])
     ]
-    assert [path for path in paths if not (ROOT / path.rstrip(".")).exists()] == []
+    # The list of a release is written when it is made.
+    missing = [path for path in paths if not (ROOT / path.rstrip(".")).exists()]
+    assert [path for path in missing if not path.startswith("monai_vlsm/bundle/released/")] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
