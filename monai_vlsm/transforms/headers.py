@@ -19,6 +19,8 @@ _LONG_KINDS = (b"OB", b"OW", b"OF", b"OD", b"OL", b"OV", b"SQ", b"SV", b"UC", b"
 """DICOM's kinds of values (VR) whose length has 32 bits."""
 
 _UNDEFINED = 0xFFFFFFFF
+_PIXELS, _ITEM = 0x7FE0, 0xFFFE
+"""DICOM's groups of pixels, and of the items of sequences of undefined length."""
 
 _META_FIELD = re.compile(rb"ElementDataFile", re.IGNORECASE)
 _NRRD_FIELD = re.compile(rb"^[ \t]*data ?file[ \t]*:(.*)$", re.IGNORECASE | re.MULTILINE)
@@ -81,7 +83,7 @@ def _nrrd_data_file(header: bytes) -> str | None:
 def refuse_long_elements(path: Path) -> None:
     """Refuse a DICOM file with an element that is longer than the rest of the file: GDCM reserves what it promises.
 
-    Elements within sequences, and those behind the first of undefined length, are left to GDCM.
+    Elements within sequences of defined length, and compressed pixels, are left to GDCM.
     """
     stored = path.stat().st_size
     with path.open("rb") as file:
@@ -90,17 +92,18 @@ def refuse_long_elements(path: Path) -> None:
         explicit = True
         while len(start := file.read(8)) == 8:
             group, _, kind, short = struct.unpack("<HH2sH", start)
-            if group > 2 and explicit:
+            if 2 < group != _ITEM and explicit:
                 # Behind the meta information the kinds may be left out.
                 explicit = kind.isalpha() and kind.isupper()
             length = struct.unpack("<I", start[4:])[0]
-            if explicit:
+            if explicit and group != _ITEM:
                 length = struct.unpack("<I", file.read(4).ljust(4, b"\0"))[0] if kind in _LONG_KINDS else short
-            if length == _UNDEFINED:
+            if group == _PIXELS and length == _UNDEFINED:
                 return
-            if file.tell() + length > stored:
+            if length != _UNDEFINED and file.tell() + length > stored:
                 raise DataError(f"an element of its header promises {length:,} bytes, the file has {stored:,}")
-            file.seek(length, 1)
+            if group != _ITEM and length != _UNDEFINED:
+                file.seek(length, 1)
 
 
 def refuse_empty_promises(size: tuple[int, ...], bytes_per_value: int, stored: int, compressed: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+import torch
 from monai.config import KeysCollection
 from monai.data import MetaTensor
 
@@ -26,7 +27,7 @@ class LoadLabelMapd(LoadFiled):
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False, any_color: bool = False) -> None:
         super().__init__(keys, partial(label_values, any_color=any_color), allow_missing_keys)
 
-    def finish(self, loaded: MetaTensor) -> MetaTensor:
+    def finish(self, loaded: MetaTensor) -> torch.Tensor:
         """Refuse several channels."""
         if loaded.shape[0] != 1:
             raise DataError(f"the mask {name_of(loaded)!r} has {loaded.shape[0]} channels, expected is one.")

@@ -129,7 +129,7 @@ class LoadFiled(MapTransform):
             loaded[key] = self.finish(read_file(loaded[key], self._converter))
         return loaded
 
-    def finish(self, loaded: MetaTensor) -> MetaTensor:
+    def finish(self, loaded: MetaTensor) -> torch.Tensor:
         """Turn a MetaTensor (C, W, H[, D]) of the values in the file into what the subclass promises."""
         return loaded
 
@@ -161,7 +161,7 @@ class LoadMaskd(LoadFiled):
     def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, mask_values, allow_missing_keys)
 
-    def finish(self, loaded: MetaTensor) -> MetaTensor:
+    def finish(self, loaded: MetaTensor) -> torch.Tensor:
         """Join the channels into 0 and 1."""
         return (loaded.amax(dim=0, keepdim=True) > 0).float()
 

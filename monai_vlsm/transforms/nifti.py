@@ -44,7 +44,7 @@ class NiftiReader(NibabelReader):
         scaled = np.empty(data.shape, np.float32, order="F")
         with np.errstate(over="ignore"):
             for index in range(data.shape[-1]):
-                scaled[..., index] = apply_read_scaling(data[..., index], np.asarray(slope), np.asarray(inter))
+                scaled[..., index] = apply_read_scaling(data[..., index], np.float64(slope), np.float64(inter))
         return scaled
 
 
@@ -52,7 +52,7 @@ def _check_header(path: Path) -> None:
     """Refuse what is no NIfTI header, one so long that reading it fills memory, and one without a place in space."""
     with gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb") as file:
         block = file.read(540)
-    sizes = {int.from_bytes(block[:4], order): order for order in ("little", "big")}  # type: ignore[arg-type]
+    sizes = {int.from_bytes(block[:4], order): order for order in ("little", "big")}
     known = [size for size in sizes if size in _HEADER_SIZES]
     if not known or len(block) < known[0]:
         raise DataError("it does not begin with the header of a NIfTI file")
