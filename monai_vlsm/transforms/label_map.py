@@ -38,7 +38,7 @@ class LoadLabelMapd(LoadFiled):
     """Load label maps of any format; each key becomes a MetaTensor (1, W, H[, D]) float32 of the values as stored.
 
     Args:
-        any_colour: see :func:`raster_to_label_map`.
+        any_colour: take the brightest channel of color images, instead of refusing them.
 
     Raises:
         MissingFileError: if a file does not exist.
