@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check style, types, bundles and behaviour; sets itself up. Arguments go to pytest: scripts/test.sh tests/networks -k dense
+# Check style, types, bundles and behavior; sets itself up. Arguments go to pytest: scripts/test.sh tests/networks -k dense
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup_env.sh

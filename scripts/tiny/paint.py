@@ -8,7 +8,7 @@ import numpy as np
 IMAGE_SIZE = 96
 GRID_Y, GRID_X = np.mgrid[:IMAGE_SIZE, :IMAGE_SIZE].astype(np.float32)
 
-COLOURS = {
+COLORS = {
     "red": (0.85, 0.12, 0.12),
     "green": (0.15, 0.62, 0.2),
     "blue": (0.15, 0.3, 0.85),
@@ -20,15 +20,15 @@ COLOURS = {
     "white": (0.97, 0.97, 0.95),
     "black": (0.05, 0.05, 0.06),
     "dark": (0.06, 0.06, 0.06),
-    "grey": (0.58, 0.58, 0.58),
+    "gray": (0.58, 0.58, 0.58),
     "bright": (0.95, 0.95, 0.95),
 }
-GREY_PALETTE = ("dark", "grey", "bright")
+GRAY_PALETTE = ("dark", "gray", "bright")
 PALETTES = {
     "photo": ("red", "green", "blue", "yellow", "orange", "purple", "pink", "brown", "white", "black"),
     "endoscopy": ("green", "blue", "yellow", "purple", "brown", "white", "black"),
-    "ultrasound": GREY_PALETTE,
-    "xray": GREY_PALETTE,
+    "ultrasound": GRAY_PALETTE,
+    "xray": GRAY_PALETTE,
 }
 LOOKS = tuple(PALETTES)
 
@@ -38,12 +38,12 @@ def paint(
 ) -> np.ndarray:
     """Return ``image``, the surroundings of one object, with the object on it: soft edge, texture and shading."""
     box = tuple(slice(size) for size in depth.shape)
-    colour = np.array(COLOURS[attributes["colour"]], np.float32)
-    grey = attributes["colour"] in GREY_PALETTE
-    colour = np.clip(colour + rng.normal(0, 0.03 if grey else 0.06, 1 if grey else 3).astype(np.float32), 0.02, 1)
-    surface = colour * (1 + rng.uniform(0.03, 0.15) * _noise(rng)[box][..., None])
+    color = np.array(COLORS[attributes["color"]], np.float32)
+    gray = attributes["color"] in GRAY_PALETTE
+    color = np.clip(color + rng.normal(0, 0.03 if gray else 0.06, 1 if gray else 3).astype(np.float32), 0.02, 1)
+    surface = color * (1 + rng.uniform(0.03, 0.15) * _noise(rng)[box][..., None])
     if attributes["texture"] != "plain":
-        other = colour * 0.45 if colour.mean() > 0.3 else colour * 0.5 + 0.45
+        other = color * 0.45 if color.mean() > 0.3 else color * 0.5 + 0.45
         pattern = _pattern(rng, attributes["texture"], box)[..., None]
         surface = surface * (1 - pattern) + other * pattern
     if look == "endoscopy":  # a bump under a lamp: bright in its middle
@@ -90,7 +90,7 @@ def _slope(rng: np.random.Generator) -> np.ndarray:
 
 
 def _photo(rng: np.random.Generator) -> np.ndarray:
-    """A muted, uneven surface: its colour never reaches that of an object."""
+    """A muted, uneven surface: its color never reaches that of an object."""
     tint = rng.uniform(0.35, 0.7) + rng.uniform(-0.08, 0.08, 3)
     shade = 1 + rng.uniform(0, 0.2) * _slope(rng) + rng.uniform(0.03, 0.15) * _noise(rng)
     return (tint.astype(np.float32) * shade[..., None]).astype(np.float32)
@@ -109,16 +109,16 @@ def _endoscopy(rng: np.random.Generator) -> np.ndarray:
 def _ultrasound(rng: np.random.Generator) -> np.ndarray:
     """Tissue in horizontal layers; the speckle comes in ``finish``."""
     layers = np.sin(GRID_Y / rng.uniform(6, 20) + rng.uniform(0, 6) + 0.7 * _noise(rng))
-    grey = rng.uniform(0.27, 0.37) * (1 + 0.15 * layers + 0.1 * _noise(rng))
-    return np.repeat(grey[..., None], 3, 2).astype(np.float32)
+    gray = rng.uniform(0.27, 0.37) * (1 + 0.15 * layers + 0.1 * _noise(rng))
+    return np.repeat(gray[..., None], 3, 2).astype(np.float32)
 
 
 def _xray(rng: np.random.Generator) -> np.ndarray:
     """Soft gradients with slanted bands like ribs."""
     angle = rng.uniform(-0.5, 0.5)
     bands = np.sin((GRID_Y + math.sin(angle) * GRID_X + 3 * _noise(rng)) / rng.uniform(3.5, 6))
-    grey = rng.uniform(0.28, 0.38) * (1 + 0.2 * _slope(rng) + 0.12 * np.maximum(bands, 0) + 0.06 * _noise(rng))
-    return np.repeat(grey[..., None], 3, 2).astype(np.float32)
+    gray = rng.uniform(0.28, 0.38) * (1 + 0.2 * _slope(rng) + 0.12 * np.maximum(bands, 0) + 0.06 * _noise(rng))
+    return np.repeat(gray[..., None], 3, 2).astype(np.float32)
 
 
 BACKGROUNDS = {"photo": _photo, "endoscopy": _endoscopy, "ultrasound": _ultrasound, "xray": _xray}

@@ -9,21 +9,21 @@ from scenes import ATTRIBUTES, Scene
 # The attributes that a prompt of each kind names, and how often the kind is drawn.
 KINDS = {
     ("shape",): 3,
-    ("colour",): 3,
+    ("color",): 3,
     ("place",): 3,
     ("size",): 1,
     ("texture",): 1,
-    ("colour", "shape"): 3,
+    ("color", "shape"): 3,
     ("shape", "place"): 2,
-    ("colour", "place"): 2,
+    ("color", "place"): 2,
     ("size", "shape"): 2,
-    ("size", "colour"): 1,
+    ("size", "color"): 1,
     ("size", "place"): 1,
     ("texture", "shape"): 1,
-    ("size", "colour", "shape"): 2,
-    ("colour", "shape", "place"): 2,
-    ("size", "colour", "shape", "place"): 2,
-    ("size", "colour", "texture", "shape", "place"): 1,
+    ("size", "color", "shape"): 2,
+    ("color", "shape", "place"): 2,
+    ("size", "color", "shape", "place"): 2,
+    ("size", "color", "texture", "shape", "place"): 1,
 }
 NOUNS = {
     "circle": ("circle", "disc"),
@@ -40,7 +40,7 @@ WORDS = {
     "star": ("star shaped",),
     "dark": ("dark", "black"),
     "bright": ("bright", "white"),
-    "grey": ("grey", "gray"),
+    "gray": ("grey", "gray"),
     "purple": ("purple", "violet"),
     "striped": ("striped", "stripy"),
     "spotted": ("spotted", "dotted"),
@@ -99,7 +99,7 @@ def draw_prompts(scene: Scene, rng: np.random.Generator, count: int) -> list[Pro
 
 def draw_absent_prompt(scene: Scene, rng: np.random.Generator) -> Prompt:
     """Draw a prompt that says what is not in the scene, such as "no red circle"; its mask is empty."""
-    known = {**ATTRIBUTES, "colour": PALETTES[scene.look]}
+    known = {**ATTRIBUTES, "color": PALETTES[scene.look]}
     while True:
         named = {name: str(rng.choice(known[name])) for name in _draw_kind(list(KINDS), rng)}
         if not matches(scene, named):
@@ -135,7 +135,7 @@ def _prompt(scene: Scene, attributes: dict[str, str], targets: tuple[int, ...], 
 def _noun_phrase(attributes: dict[str, str], look: str, count: int, rng: np.random.Generator) -> str:
     """Article or number, adjectives and noun, in the plural now and then where several objects fit."""
     shape = attributes.get("shape")
-    words = [_word(attributes[name], rng) for name in ("size", "texture", "colour") if name in attributes]
+    words = [_word(attributes[name], rng) for name in ("size", "texture", "color") if name in attributes]
     if shape is None:
         noun = str(rng.choice(ANY_NOUN[look]))
     elif rng.random() < 0.6:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from paint import BACKGROUNDS, COLOURS, GRID_X, GRID_Y, IMAGE_SIZE, LOOKS, PALETTES, finish, paint
+from paint import BACKGROUNDS, COLORS, GRID_X, GRID_Y, IMAGE_SIZE, LOOKS, PALETTES, finish, paint
 
 ANGLES = np.linspace(0, 2 * np.pi, 360, endpoint=False)
 HALO = 8  # pixels around an object in which its soft edge still shows
@@ -20,7 +20,7 @@ ROWS, COLUMNS = ("top", "", "bottom"), ("left", "", "right")
 TEXTURES = ("plain", "striped", "spotted")
 ATTRIBUTES = {
     "shape": SHAPES,
-    "colour": tuple(COLOURS),
+    "color": tuple(COLORS),
     "size": tuple(SIZES),
     "texture": TEXTURES,
     "place": tuple(f"{row} {column}".strip() or "center" for row in ROWS for column in COLUMNS),
@@ -32,7 +32,7 @@ class Thing:
     """One object of a scene.
 
     Args:
-        attributes: value of every attribute that a prompt may name (shape, colour, size, place, texture).
+        attributes: value of every attribute that a prompt may name (shape, color, size, place, texture).
         mask: (H, W) bool, the pixels of the object; masks of one scene are disjoint.
     """
 
@@ -51,7 +51,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class _Outline:
-    """Where an object lies: its centre (pixels) and its radius at each of ``ANGLES`` (pixels)."""
+    """Where an object lies: its center (pixels) and its radius at each of ``ANGLES`` (pixels)."""
 
     x: float
     y: float
@@ -107,7 +107,7 @@ def _distinct(rng: np.random.Generator, look: str) -> list[dict[str, str]]:
     for _ in range(rng.integers(2, 6)):
         new = {
             "shape": str(rng.choice(SHAPES)),
-            "colour": str(rng.choice(PALETTES[look])),
+            "color": str(rng.choice(PALETTES[look])),
             "texture": str(rng.choice(TEXTURES, p=(0.6, 0.2, 0.2))),
             "size": str(rng.choice(list(SIZES), p=SIZE_ODDS)),
         }
@@ -115,7 +115,7 @@ def _distinct(rng: np.random.Generator, look: str) -> list[dict[str, str]]:
             new["texture"] = "plain"
         if described:
             other = described[rng.integers(len(described))]
-            new.update({name: other[name] for name in ("shape", "colour") if rng.random() < 0.3})
+            new.update({name: other[name] for name in ("shape", "color") if rng.random() < 0.3})
         described.append(new)
     return sorted(described, key=lambda new: -SIZES[new["size"]][0])
 

@@ -116,7 +116,7 @@ def test_prompts_leave_the_words_of_the_phantom_to_the_phantom(tiny):
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_a_prompt_is_labelled_with_the_attributes_that_it_names(tiny, index):
+def test_a_prompt_is_labeled_with_the_attributes_that_it_names(tiny, index):
     scene = tiny.scenes.draw_scene(5, index)
     prompt = tiny.prompts.draw_prompts(scene, np.random.default_rng(index), 1)[0]
     labels = dict(zip(tiny.scenes.ATTRIBUTES, tiny.hints.prompt_labels(scene, prompt), strict=True))
@@ -127,13 +127,13 @@ def test_a_prompt_is_labelled_with_the_attributes_that_it_names(tiny, index):
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_patches_are_labelled_where_the_objects_are(tiny, index):
+def test_patches_are_labeled_where_the_objects_are(tiny, index):
     scene = tiny.scenes.draw_scene(5, index)
     labels = tiny.hints.patch_labels(scene, 8).reshape(5, 12, 12).repeat(8, axis=1).repeat(8, axis=2)
-    colours = tiny.scenes.ATTRIBUTES["colour"]
+    colors = tiny.scenes.ATTRIBUTES["color"]
     for thing in scene.things:
         row, column = (int(np.median(where)) for where in np.nonzero(thing.mask))
-        assert colours[labels[1, row, column]] == thing.attributes["colour"]
+        assert colors[labels[1, row, column]] == thing.attributes["color"]
 
 
 def test_every_word_of_the_prompts_is_one_token(tiny, tokenizer):
@@ -202,8 +202,8 @@ def test_a_prompt_that_says_no_masks_nothing(scores):
     assert np.mean(empty) >= 0.95
 
 
-@pytest.mark.parametrize("kind", ["colour", "place", "colour, place", "shape, place"])
-def test_prompts_with_colour_or_place_mask_their_object_and_no_other(scores, kind):
+@pytest.mark.parametrize("kind", ["color", "place", "color, place", "shape, place"])
+def test_prompts_with_color_or_place_mask_their_object_and_no_other(scores, kind):
     found = scores[f"prompt: {kind}"]
     assert min(len(found["right"]), len(found["wrong"])) >= 15
     assert np.mean(found["right"]) >= 0.85
