@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import monai_vlsm
 from monai_vlsm.commands import check, convert, label_app, new_bundle, package, predict, prepare
-from monai_vlsm.errors import find_message, show_user_errors_plainly
+from monai_vlsm.errors import DataError, find_message, show_user_errors_plainly
 
 COMMANDS = (prepare, new_bundle, check, predict, package, label_app, convert)
 # What a shell shows for a program that was ended by a closed pipe (128 + SIGPIPE).
@@ -22,7 +23,7 @@ class _ShowVersion(argparse.Action):
     """Print the version, which is looked up only then: a copy of the sources that is not installed has none."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
-        sys.stdout.write(f"monai_vlsm {monai_vlsm.__version__}\n")
+        print(f"monai_vlsm {monai_vlsm.__version__}")
         parser.exit()
 
 
@@ -52,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not _is_output_closed() or find_message(error):
             raise
         return CLOSED_PIPE
+    except OSError as error:
+        if find_message(error) is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"the disk is full: make room, or write to another one. ({error})") from error
+        raise
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -60,8 +65,9 @@ def _run(arguments: Sequence[str] | None) -> int:
         show_user_errors_plainly()
         return parsed.run(parsed) or 0
     finally:
-        # Not left to the end of the process, where nothing can catch that the pipe is closed.
-        sys.stdout.flush()
+        # Not left to the end of the process, where nothing can catch that the pipe is closed. Services may have none.
+        if sys.stdout is not None:
+            sys.stdout.flush()
 
 
 def _is_output_closed() -> bool:

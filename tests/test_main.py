@@ -44,13 +44,13 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out == f"monai_vlsm {monai_vlsm.__version__}\n"
 
 
-def run_with_closed_output(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_with_closed_output(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command line with an output that nobody reads any more, as behind ``| head``."""
     unread, output = os.pipe()
     os.close(unread)
     command = [sys.executable, "-m", "monai_vlsm", *arguments]
     try:
-        return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False, cwd=cwd)
+        return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
     finally:
         os.close(output)
 
@@ -66,9 +66,28 @@ def test_output_that_nobody_reads_to_its_end_is_no_error(arguments):
 
 
 def test_an_error_is_told_when_nobody_reads_the_output(tmp_path):
-    done = run_with_closed_output("predict", "image.png", "--bundle", str(tmp_path), cwd=tmp_path)
+    done = run_with_closed_output("prepare", "busy", "--out", str(tmp_path))
     assert done.returncode == 1
-    assert f"there is no bundle in {str(tmp_path)!r}" in done.stderr
+    assert "'busy'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["prepare --list", "--version"])
+def test_a_process_without_output_can_run_commands(arguments):
+    shell = f'exec "{sys.executable}" -m monai_vlsm {arguments} >&-'
+    done = subprocess.run(["sh", "-c", shell], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
+def test_output_on_a_full_disk_is_a_named_error():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "monai_vlsm", "prepare", "--list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
 
 
 def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
