@@ -3,7 +3,13 @@
 Names are imported when they are first used: ``import monai_vlsm`` alone takes milliseconds and no PyTorch.
 """
 
-from __future__ import annotations
+import sys
+
+# Python looks for modules in the working directory first when it runs ``python -m monai_vlsm``, whose argument is
+# still "-m" at this point. That may be the folder of a stranger's bundle, and hold a torch.py or a typing.py: nothing
+# else may be imported above, __future__ neither.
+if sys.argv[:1] == ["-m"] and not sys.flags.safe_path:
+    del sys.path[0]
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -16,8 +22,13 @@ if TYPE_CHECKING:
     from monai_vlsm.networks import CLIPSegDenseAdapter as CLIPSegDenseAdapter
     from monai_vlsm.networks import CLIPSegFineTune as CLIPSegFineTune
     from monai_vlsm.networks import CLIPSegShallowAdapter as CLIPSegShallowAdapter
+    from monai_vlsm.networks import build_network as build_network
     from monai_vlsm.networks import load_backbone as load_backbone
     from monai_vlsm.networks import load_checkpoint as load_checkpoint
+    from monai_vlsm.networks import load_network as load_network
+    from monai_vlsm.networks import save_adapters as save_adapters
+    from monai_vlsm.networks import trainable_summary as trainable_summary
+    from monai_vlsm.networks import trained_parameters as trained_parameters
     from monai_vlsm.predictor import Prediction as Prediction
     from monai_vlsm.predictor import Predictor as Predictor
 
@@ -31,9 +42,14 @@ _HOMES = {
     "MissingFileError": "errors",
     "Prediction": "predictor",
     "Predictor": "predictor",
+    "build_network": "networks",
     "load_backbone": "networks",
     "load_checkpoint": "networks",
     "load_datalist": "data",
+    "load_network": "networks",
+    "save_adapters": "networks",
+    "trainable_summary": "networks",
+    "trained_parameters": "networks",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -32,20 +32,29 @@ install --constraint "$venv/constraints.txt" --editable . monailabel==0.8.5 "jso
     "pydicom<3" "pynetdicom<3" "dicomweb-client<0.60" "setuptools<81" pytest
 
 # torchvision's own operators are missing where PyTorch is of another build (CPU and CUDA): the server imports it,
-# we use none of them. Declaring the two that it registers is enough.
+# we use none of them. Declaring the two that it registers, just before it is imported, is enough; both packages stay
+# as they were installed.
 if ! "$python" -W ignore -c "import torchvision" 2>/dev/null; then
-    "$python" - <<'PYTHON'
-import importlib.util
-from pathlib import Path
+    packages=$("$python" -c "import sysconfig; print(sysconfig.get_path('purelib'))")
+    cat >"$packages/torchvision_operators.py" <<'PYTHON'
+import sys
 
-file = Path(importlib.util.find_spec("torchvision").origin)
-file.write_text('''import torch as _torch
 
-_operators = _torch.library.Library("torchvision", "DEF")
-_operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-_operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-''' + file.read_text(encoding="utf-8"), encoding="utf-8")
+class DeclareOperators:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torchvision":
+            sys.meta_path.remove(self)
+            import torch
+
+            self.library = torch.library.Library("torchvision", "DEF")
+            self.library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+            self.library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+
+
+declare_operators = DeclareOperators()
+sys.meta_path.insert(0, declare_operators)
 PYTHON
+    echo "import torchvision_operators" >"$packages/torchvision_operators.pth"
 fi
-"$python" -W ignore -c "import monailabel.app, torchvision, monai_vlsm.predictor"
+"$python" -W ignore -c "import monai_vlsm.monai_label.api, torchvision, monai_vlsm.predictor"
 touch "$stamp"

@@ -50,7 +50,12 @@ def installed_versions() -> dict[str, str]:
 
 def _fill(text: str, values: Mapping[str, Any], is_json: bool) -> str:
     """Replace ``{{name}}`` in a template; in JSON, a quoted ``"{{name}}"`` keeps the type of its value."""
+
+    def as_json(match: re.Match[str]) -> str:
+        value = json.dumps(values[match[1] or match[2]], ensure_ascii=False)
+        return value if match[1] else value[1:-1]
+
     if is_json:
-        text = re.sub(r'"\{\{(\w+)\}\}"', lambda match: json.dumps(values[match[1]], ensure_ascii=False), text)
-        return re.sub(r"\{\{(\w+)\}\}", lambda match: json.dumps(values[match[1]], ensure_ascii=False)[1:-1], text)
+        # In one go: a value that looks like a placeholder stays what it is.
+        return re.sub(r'"\{\{(\w+)\}\}"|\{\{(\w+)\}\}', as_json, text)
     return re.sub(r"\{\{(\w+)\}\}", lambda match: str(values[match[1]]), text)

@@ -1,10 +1,13 @@
-"""Find a bundle by what a person calls it, and open its configurations."""
+"""Find a bundle by what a person calls it, open its configurations, and run its inference."""
 
 from __future__ import annotations
 
+from logging.config import fileConfig
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from monai_vlsm.bundle.files import require_known_files
+from monai_vlsm.bundle.released import LOGGING, is_plain
 from monai_vlsm.bundle.trust import as_literal, read_without_foreign_code
 from monai_vlsm.errors import MissingFileError
 
@@ -35,17 +38,48 @@ def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = F
     Args:
         path: of the folder, for example ``bundles/busi``.
         backbone: in place of the bundle's own, see :func:`monai_vlsm.networks.load_backbone`.
-        trust: also take code that this package's own bundles do not have. It can be any code.
+        trust: take the file as it is, with code that this package's own bundles do not have. Otherwise it is this
+            version's own inference with the values of the bundle.
 
     Raises:
         MissingFileError: if the folder is no bundle.
-        DataError: if ``inference.json`` has code of its own.
+        DataError: if ``inference.json`` has code of its own, or a value that cannot be used.
     """
     from monai.bundle import ConfigParser
 
-    config = bundle_config(path, "inference")
-    parser = ConfigParser(ConfigParser.load_config_file(config) if trust else read_without_foreign_code(config))
+    file = bundle_config(path, "inference")
+    if trust:
+        config = ConfigParser.load_config_file(file)
+    else:
+        # MONAI would look for references in texts, too.
+        config = {key: _as_it_is(value) for key, value in read_without_foreign_code(file).items()}
+    parser = ConfigParser(config)
     parser["bundle_root"] = as_literal(str(path))
     if backbone is not None:
         parser["backbone"] = as_literal(backbone)
     return parser
+
+
+def run_inference(path: str | Path, values: dict[str, Any]) -> None:
+    """Run this version's own inference with the values of a bundle, without any code of the bundle.
+
+    The bundle's ``logging.conf`` and ``metadata.json`` are not used, and Python does not look for modules in it.
+
+    Args:
+        path: of the folder.
+        values: texts, or lists of texts, in place of the bundle's, by key.
+
+    Raises:
+        MissingFileError, DataError: as :func:`bundle_parser`; also if there are files that bundles do not have.
+    """
+    bundle_config(path, "inference")
+    require_known_files(path)
+    parser = bundle_parser(path)
+    parser.update({key: as_literal(value) for key, value in values.items()})
+    fileConfig(LOGGING, disable_existing_loggers=False)
+    for key in ("initialize", "run", "finalize"):
+        parser.get_parsed_content(key, default=None)
+
+
+def _as_it_is(value: Any) -> Any:
+    return as_literal(value) if isinstance(value, str | list) and is_plain(value) else value

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from monai_vlsm.bundle.files import LARGEST_TEXT, files_below, parse_json, read_file
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 
 LARGE = 25 * 2**20
 """Bytes; the model zoo takes no larger file, but a list of where to get them (CONTRIBUTING.md of its repository)."""
 
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "models/model.pt")
-_TAKEN = ("LICENSE", "configs/*.json", "configs/logging.conf", "docs/**/*", "models/model.pt")
+_TAKEN = re.compile(
+    r"LICENSE|configs/[^/.][^/]*\.json|configs/logging\.conf|docs/([^/.][^/]*/)*[^/.][^/]*|models/model\.pt"
+)
+_LOOKED_INTO = ("LICENSE", "configs", "docs", "models")
 _PERSONAL = re.compile(r"""(?<![\w.:/-])(?:/home/|/root/|/Users/|[A-Za-z]:[\\/]+Users[\\/])[^"'\s]*""")
 _OLDEST_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -27,15 +31,17 @@ def collect(folder: Path) -> dict[str, bytes]:
 
     Raises:
         MissingFileError: if one is not there that MONAI or the model zoo need.
-        DataError: if ``metadata.json`` does not know its own version.
+        DataError: if one is a link, which may lead to anything on this machine; or if a setting is no JSON, or
+            ``metadata.json`` does not know its own version.
     """
     for name in _REQUIRED:
-        if not (folder / name).is_file():
+        if not (folder / name).exists():
             raise MissingFileError(f"there is no {str((folder / name).absolute())!r}, {_how_to_make(name, folder)}.")
-    paths = [path for pattern in _TAKEN for path in folder.glob(pattern) if path.is_file()]
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths if path.name[0] != "."}
-    metadata = json.loads(files["configs/metadata.json"])
-    if metadata.get("version") not in metadata.get("changelog", {}):
+    names = [name for name in files_below(folder, _LOOKED_INTO) if _TAKEN.fullmatch(name)]
+    files = {name: read_file(folder / name, LARGEST_TEXT if name.startswith("configs/") else None) for name in names}
+    metadata = parse_json(files["configs/metadata.json"], folder / "configs" / "metadata.json")
+    changelog = metadata.get("changelog")
+    if not isinstance(changelog, dict) or metadata.get("version") not in changelog:
         raise DataError(f"metadata.json has the version {metadata.get('version')!r}, but not in its changelog: add it.")
     return files
 
@@ -52,7 +58,7 @@ def require_impersonal(files: Mapping[str, bytes]) -> None:
 
 def get_value(files: Mapping[str, bytes], key: str) -> Any:
     """Return the value of a top-level key in ``inference.json``, not evaluated."""
-    return json.loads(files["configs/inference.json"]).get(key)
+    return parse_json(files["configs/inference.json"], "configs/inference.json").get(key)
 
 
 def set_value(files: Mapping[str, bytes], key: str, value: str) -> dict[str, bytes]:
@@ -60,7 +66,7 @@ def set_value(files: Mapping[str, bytes], key: str, value: str) -> dict[str, byt
     changed = dict(files)
     for name, content in files.items():
         if name.startswith("configs/") and name.endswith(".json"):
-            config = json.loads(content)
+            config = parse_json(content, name)
             if config.get(key, value) != value:
                 text = json.dumps({**config, key: value}, indent=4, ensure_ascii=False)
                 changed[name] = (text + "\n").encode()
@@ -93,20 +99,18 @@ def move_large_files(
 
 
 def write_zip(files: Mapping[str, bytes], name: str, path: Path) -> None:
-    """Write ``files`` into the folder ``name`` of an archive: the same bytes each time, all or nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with zipfile.ZipFile(unfinished, "w") as archive:
-            for file in sorted(files):
-                entry = zipfile.ZipInfo(str(PurePosixPath(name, file)), _OLDEST_TIME)
-                entry.create_system, entry.external_attr = 3, 0o100644 << 16
-                # Weights do not get smaller, and 600 MB take a minute.
-                entry.compress_type = zipfile.ZIP_STORED if file.startswith("models/") else zipfile.ZIP_DEFLATED
-                archive.writestr(entry, files[file])
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    """Write ``files`` into the folder ``name`` of an archive: the same bytes each time, all or nothing.
+
+    Raises:
+        DataError: if the disk is full or the archive cannot be written.
+    """
+    with replace_whole(path) as unfinished, zipfile.ZipFile(unfinished, "w") as archive:
+        for file in sorted(files):
+            entry = zipfile.ZipInfo(str(PurePosixPath(name, file)), _OLDEST_TIME)
+            entry.create_system, entry.external_attr = 3, 0o100644 << 16
+            # Weights do not get smaller, and 600 MB take a minute.
+            entry.compress_type = zipfile.ZIP_STORED if file.startswith("models/") else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[file])
 
 
 def _how_to_make(name: str, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""``check``: find what would spoil results, before training."""
+"""``check``: find what would spoil results, before training; docs/check.md lists all that is looked at."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_vlsm.errors import MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
-    from monai_vlsm.data.check.report import CheckReport
+    from monai_vlsm.data.check import CheckReport
 
 _SHOWN = 10
 
@@ -22,26 +22,35 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "check",
         help="find what would spoil results: files, leaks between splits, prompts, imbalance",
-        description="Read a data set, report errors and warnings, write nothing. The exit status is 1 on errors.",
+        description="Read a data set, report errors and warnings, and write nothing. Exit status: 0 if there are at "
+        "most warnings, 1 if there are errors or the data set cannot be read, 2 if the command line is wrong.",
     )
     parser.add_argument("dataset", type=Path, help="folder with datalist.json, or images/, masks/ and anns/")
     parser.add_argument(
-        "--group-pattern", metavar="REGEX", help=r"patient in an image's name: first group, as in '(\d+)_'"
+        "--group-pattern",
+        metavar="REGEX",
+        help=r"regular expression whose first group is the patient in an image's name, as in '(\d+)_'",
     )
-    parser.add_argument("--backbone", help="whose tokenizer counts tokens (default: the bundles' own, or tiny)")
-    parser.add_argument("--all", action="store_true", help=f"name all files, not {_SHOWN} of each finding")
+    parser.add_argument(
+        "--backbone", help="hub id, folder or tiny: its tokenizer counts tokens (default: that of the bundles)"
+    )
+    parser.add_argument("--all", action="store_true", help=f"name all files of each finding, and not only {_SHOWN}")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
     from tqdm.auto import tqdm
 
-    from monai_vlsm.data.check.files import read_files
-    from monai_vlsm.data.check.report import check_entries
-    from monai_vlsm.data.datalist import load_splits
+    from monai_vlsm.data import load_splits
+    from monai_vlsm.data.check import check_entries, read_files
     from monai_vlsm.transforms import LoadImageAnyd, LoadLabelMapd, LoadMaskd
 
     entries = load_splits(arguments.dataset)
+    if not any(entries.values()):
+        raise DataError(
+            f"expected entries in the data set {str(arguments.dataset)!r}, got none in any of {', '.join(entries)}: "
+            "are the splits called like this in its datalist?"
+        )
     groups, source = _groups(entries, arguments.dataset, arguments.group_pattern)
     count_tokens, tokenizer = _token_counter(arguments.backbone)
 
@@ -63,6 +72,7 @@ def _groups(
 ) -> tuple[dict[str, str], str]:
     """Return the group of each image, and where it was read."""
     from monai_vlsm.custom_data.matching import group_names
+    from monai_vlsm.custom_data.request import compile_pattern
     from monai_vlsm.data.names import stem_below
 
     items = [entry for split in entries.values() for entry in split]
@@ -74,7 +84,8 @@ def _groups(
     images = list(dict.fromkeys(entry["image"] for entry in items))
     below = Path(os.path.abspath(folder.expanduser()))
     stems = [stem_below(Path(image), below).removeprefix("images/") for image in images]
-    return dict(zip(images, group_names(stems, pattern), strict=True)), f"as {pattern!r} finds them in the names"
+    groups_of_images = group_names(stems, compile_pattern(pattern, "--group-pattern"))
+    return dict(zip(images, groups_of_images, strict=True)), f"as {pattern!r} finds them in the names"
 
 
 def _token_counter(backbone: str | None) -> tuple[Callable[[Sequence[str]], list[int]], str]:

@@ -13,10 +13,10 @@ def add_parser(commands: Any) -> None:
     to_nifti = commands.add_parser(
         "to-nifti",
         help="turn pictures into one-slice NIfTI files, for 3D Slicer",
-        description="Turn PNG, JPG, TIFF ... into one-slice NIfTI files: colours stay, pixels keep their places.",
+        description="Turn PNG, JPG, TIFF ... into one-slice NIfTI files: colors stay, pixels keep their places.",
     )
-    to_nifti.add_argument("--spacing", type=float, default=1.0, help="millimetres per pixel (default: %(default)s)")
-    to_nifti.add_argument("--grey", action="store_true", help="turn colours into grey, to paint labels in Slicer")
+    to_nifti.add_argument("--spacing", type=float, default=1.0, help="millimeters per pixel (default: %(default)s)")
+    to_nifti.add_argument("--gray", action="store_true", help="turn colors into gray, to paint labels in Slicer")
     to_nifti.set_defaults(run=_to_nifti)
     to_png = commands.add_parser(
         "to-png",
@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
 def _to_nifti(arguments: argparse.Namespace) -> None:
     from monai_vlsm.monai_label.convert import to_nifti
 
-    _convert(arguments, ".nii.gz", partial(to_nifti, spacing=arguments.spacing, grey=arguments.grey))
+    _convert(arguments, ".nii.gz", partial(to_nifti, spacing=arguments.spacing, gray=arguments.gray))
 
 
 def _to_png(arguments: argparse.Namespace) -> None:

@@ -7,10 +7,13 @@ import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from monai_vlsm.bundle import find_bundle
 from monai_vlsm.errors import DataError, MissingFileError
+
+if TYPE_CHECKING:
+    from monai_vlsm.monai_label.app_folder import AddedBundle
 
 
 def add_parser(commands: Any) -> None:
@@ -26,32 +29,46 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--app", type=Path, default=Path("label_app"), help="folder to write (default: %(default)s)")
     parser.add_argument("--untrained", action="store_true", help="let bundles without models/model.pt begin untrained")
     parser.add_argument("--backbone", help="in place of the bundles': hub id, folder or tiny")
-    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 is all of your network (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address of this machine alone (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
+    parser.add_argument("--host-name", action="append", default=[], help="further name of the server, behind a proxy")
+    parser.add_argument(
+        "--origin", action="append", default=[], help="web page that may use it: https://viewer.example"
+    )
     parser.add_argument("--start", action="store_true", help="start the server, instead of printing how")
     parser.add_argument("--trust", action="store_true", help="run what is unknown in a bundle; it can be any code")
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from monai_vlsm.monai_label.app_folder import add_bundle, server_command, write_app
+    from monai_vlsm.monai_label.app_folder import Address, add_bundle, server_command, write_app
 
-    app, studies = arguments.app.absolute(), arguments.studies.absolute()
+    address = Address(arguments.host, arguments.port, tuple(arguments.host_name), tuple(arguments.origin))
+    app, studies = arguments.app.resolve(), arguments.studies.resolve()
     if not studies.is_dir():
         raise MissingFileError(f"there is no folder {str(studies)!r}: name the folder of your images after --studies.")
+    if studies.is_relative_to(app):
+        raise DataError(f"the studies {str(studies)!r} lie in the folder of the app: choose another one with --app.")
     bundles = _different(arguments.bundles)
     write_app(app)
-    models = []
-    for bundle in bundles:
-        name, done = add_bundle(app, bundle, arguments.backbone, arguments.untrained, arguments.trust)
-        models.append(name)
-        print(f"{name}: {done}")
-    command = server_command(app, studies, models, arguments.host, arguments.port)
+    added = [add_bundle(app, bundle, arguments.backbone, arguments.untrained, arguments.trust) for bundle in bundles]
+    for one in added:
+        print(_what_was_done(one))
+    command = server_command(app, studies, [one.name for one in added], address)
     if arguments.start:
         return subprocess.run(command, check=False).returncode
     print(f"\nStart the server:\n{shlex.join(command)}")
-    print(f"\nThen open http://{arguments.host}:{arguments.port}/ or 3D Slicer, see docs/slicer.md.")
+    print(f"\nThen name http://{address.host}:{address.port} in 3D Slicer, see docs/slicer.md.")
     return 0
+
+
+def _what_was_done(added: AddedBundle) -> str:
+    done = f"copied to {added.folder}"
+    if not added.copied:
+        done = f"was in {added.folder} already and stays as it is, with what it has learned"
+    if added.untrained:
+        done += "; UNTRAINED: its masks mean nothing before you have labeled and trained"
+    return f"{added.name}: {done}"
 
 
 def _different(bundles: Sequence[str]) -> list[str]:

@@ -51,24 +51,31 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.custom_data import CustomDataRequest, make_bundle, parse_classes
+    from monai_vlsm.custom_data import CustomDataRequest, compile_pattern, make_bundle, parse_classes
 
     if arguments.class_name is not None and not arguments.class_name.strip():
         raise DataError("expected what the masks show under --class-name, as in 'polyp', got nothing.")
     classes = parse_classes(arguments.classes) if arguments.classes is not None else {arguments.class_name.strip(): ()}
     request = CustomDataRequest(
-        arguments.name, arguments.images, arguments.masks, classes, arguments.mask_pattern, arguments.group_pattern,
-        arguments.keep_empty_slices, tuple(arguments.fractions), arguments.seed,
-    )  # fmt: skip
+        name=arguments.name,
+        images=arguments.images,
+        masks=arguments.masks,
+        classes=classes,
+        mask_pattern=compile_pattern(arguments.mask_pattern, "--mask-pattern"),
+        group_pattern=compile_pattern(arguments.group_pattern, "--group-pattern"),
+        keep_empty_slices=arguments.keep_empty_slices,
+        fractions=tuple(arguments.fractions),
+        seed=arguments.seed,
+    )
     out = arguments.out or request.images.parent
     summary = make_bundle(request, out, arguments.backbone, arguments.modality)
     _show(summary)
-    _show_next(request.name, summary.data_set.parents[1], request.images, request.class_names[0])
+    _show_next(request.name, summary.dataset.parents[1], request.images, request.class_names[0])
 
 
 def _show(summary: Summary) -> None:
     state = "written" if summary.written else "all is there already"
-    print(f"{summary.data_set}\n{summary.bundle}: {state}\n")
+    print(f"{summary.dataset}\n{summary.bundle}: {state}\n")
     columns = ("images", "entries", "empty masks", "groups")
     print(f"{'split':<12}" + "".join(f"{column:>13}" for column in columns))
     for split, counts in summary.splits.items():

@@ -9,7 +9,10 @@ from typing import Any
 
 from monai_vlsm.bundle import find_bundle
 from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, require_impersonal, set_value, write_zip
-from monai_vlsm.bundle.trust import OWN_BACKBONE
+from monai_vlsm.bundle.released import OWN_BACKBONE
+from monai_vlsm.bundle.trust import refuse_foreign_texts
+from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 
 
@@ -26,14 +29,17 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--backbone", help="the one it was trained on, if not the bundle's: hub id, folder or tiny")
     parser.add_argument("--self-contained", action="store_true", help="put the backbone inside; no hub is needed then")
     parser.add_argument("--url-prefix", help="where you will upload files over 25 MB, which are written beside it")
-    parser.add_argument("--trust", action="store_true", help="run what is unknown in the bundle; it can be any code")
+    parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
     folder = find_bundle(arguments.bundle)
     name = folder.resolve().name
-    files, backbone = collect(folder), _fitting_backbone(folder, arguments)
+    files = collect(folder)
+    if not arguments.trust:
+        refuse_foreign_texts(files, folder)
+    backbone = _fitting_backbone(folder, arguments)
     keeps_its_own = not arguments.backbone and get_value(files, "backbone") == OWN_BACKBONE
     if arguments.self_contained or keeps_its_own:
         files = set_value(files, "backbone", OWN_BACKBONE) | _files_of(backbone)
@@ -44,9 +50,12 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.url_prefix:
         files, uploads = move_large_files(files, name, arguments.url_prefix)
     require_impersonal(files)
+    _write_uploads(uploads, out.with_name(f"{out.stem}_uploads"), arguments.url_prefix)
     write_zip(files, name, out)
     print(f"{out.absolute()}: {len(files)} files, {out.stat().st_size / 1e6:.1f} MB")
-    _tell_about_large_files(files, uploads, out, arguments.url_prefix)
+    for path, content in files.items():
+        if len(content) > LARGE:
+            print(f"{path} has {len(content) / 1e6:.0f} MB, too much for a pull request to the zoo: see --url-prefix")
 
 
 def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
@@ -69,12 +78,8 @@ def _files_of(backbone: Any) -> dict[str, bytes]:
         return {f"models/backbone/{path.name}": path.read_bytes() for path in Path(folder).iterdir()}
 
 
-def _tell_about_large_files(files: dict[str, bytes], uploads: dict[str, bytes], out: Path, url_prefix: str) -> None:
-    folder = out.with_name(f"{out.stem}_uploads")
+def _write_uploads(uploads: dict[str, bytes], folder: Path, url_prefix: str) -> None:
     for upload, content in uploads.items():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / upload).write_bytes(content)
+        with replace_whole(folder / upload) as unfinished:
+            unfinished.write_bytes(content)
         print(f"upload {(folder / upload).absolute()} to {url_prefix}")
-    for path, content in files.items():
-        if len(content) > LARGE:
-            print(f"{path} has {len(content) / 1e6:.0f} MB, too much for a pull request to the zoo: see --url-prefix")

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.bundle import as_literal, bundle_config, find_bundle, run_inference
+from monai_vlsm.commands import TRUST_HELP
+
 
 def add_parser(commands: Any) -> None:
     """Add the command to the ``commands`` of a parser."""
@@ -15,29 +18,30 @@ def add_parser(commands: Any) -> None:
         description="Segment images. Masks have size, orientation and kind of the images; overlays.png shows them.",
     )
     parser.add_argument("images", nargs="+", help="files (PNG, JPG, TIFF, NIfTI ...), folders or patterns")
-    parser.add_argument("--bundle", type=Path, required=True, help="folder of a trained bundle, such as bundles/busi")
+    parser.add_argument("--bundle", required=True, help="name below bundles/, or folder of a trained bundle")
     parser.add_argument("--prompt", help="what to segment, such as 'polyp' (default: the bundle's own)")
     parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
     parser.add_argument("--out", default="masks", help="folder for masks and overlays (default: %(default)s)")
-    parser.add_argument("--trust", action="store_true", help="run what is unknown in the bundle; it can be any code")
+    parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
     parser.set_defaults(run=_run)
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from monai.bundle import run
-
-    from monai_vlsm.bundle import as_literal, bundle_config, refuse_foreign_code
-
-    config = bundle_config(arguments.bundle, "inference")
-    if not arguments.trust:
-        refuse_foreign_code(arguments.bundle)
+    folder = find_bundle(arguments.bundle)
     given = {
-        "bundle_root": str(arguments.bundle),
+        "bundle_root": str(folder),
         "images": arguments.images,
         "output_dir": arguments.out,
         "prompt": arguments.prompt,
         "backbone": arguments.backbone,
     }
-    # MONAI evaluates overrides, and file names and prompts may begin as its expressions do.
-    run(config_file=str(config), **{key: as_literal(value) for key, value in given.items() if value is not None})
+    values = {key: value for key, value in given.items() if value is not None}
+    if arguments.trust:
+        from monai.bundle import run
+
+        # MONAI evaluates overrides, and file names and prompts may begin as its expressions do.
+        literals = {key: as_literal(value) for key, value in values.items()}
+        run(config_file=str(bundle_config(folder, "inference")), **literals)
+    else:
+        run_inference(folder, values)
     print(f"written to {Path(arguments.out).absolute()}")

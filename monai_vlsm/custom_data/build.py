@@ -1,46 +1,50 @@
-"""From own images and masks to a folder with a data set and its bundle."""
+"""Write a data set and its bundle from your own images and masks."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from monai_vlsm.bundle import filled_template, installed_versions
 from monai_vlsm.custom_data.matching import Matches, match_masks
-from monai_vlsm.custom_data.request import CustomDataRequest
-from monai_vlsm.custom_data.writing import write_cases
+from monai_vlsm.custom_data.request import CustomDataRequest, check_words
+from monai_vlsm.custom_data.writing import write_pairs
 from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.data.folder import is_free, is_there
 from monai_vlsm.data.names import stem_below
 from monai_vlsm.data.prepare.download import file_sha256
 from monai_vlsm.data.sets import DatasetFacts
+from monai_vlsm.data.splits import split_groups
 from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError
 
 _STEPS_PER_EPOCH = 20
 _BATCH_SIZES = (4, 8, 16, 32)
 
+Splits = Mapping[str, Sequence[Mapping[str, Any]]]
+
 
 @dataclass(frozen=True)
 class Summary:
-    """What is there now.
+    """What was written, or was there already.
 
     Args:
-        data_set: folder.
-        bundle: folder.
+        dataset: folder of the data set.
+        bundle: folder of the bundle.
         written: False if all was there already.
         splits: split -> number of images, entries, empty masks and groups.
         sizes: width and height in pixels of the smallest and the largest image.
         notes: what was left out and why, a sentence each.
     """
 
-    data_set: Path
+    dataset: Path
     bundle: Path
     written: bool
     splits: dict[str, dict[str, int]]
@@ -63,65 +67,105 @@ def make_bundle(
     Raises:
         UserError: if an input cannot be used, or something else is in the place of the results.
     """
-    matches = match_masks(request)
+    _check_texts(backbone, modality)
     out = Path(os.path.abspath(out.expanduser()))
-    data_set, bundle = out / "data" / request.name, out / "bundles" / request.name
+    dataset, bundle = out / "data" / request.name, out / "bundles" / request.name
+    _refuse_inside_inputs(request, dataset)
+    matches = match_masks(request)
+    # Too few patients, or fractions that cannot be: told now, and not when all slices have been written.
+    split_groups([pair.group for pair in matches.pairs], [False] * len(matches.pairs), request.fractions, request.seed)
     description = _describe(request, matches)
-    data_there, bundle_there = is_there(data_set, description), _bundle_is_there(bundle, request.name)
-    if bundle_there and not data_there:
+    dataset_there, bundle_there = is_there(dataset, description), _bundle_is_there(bundle, request.name, backbone)
+    if bundle_there and not dataset_there:
         raise DataError(f"there is a bundle {str(bundle)!r} already: choose another name, or remove it first.")
     left_out = 0
-    if not data_there:
-        with new_folder(data_set, _bytes(matches)) as part:
-            left_out = write_cases(request, matches.cases, part, description, progress).left_out
+    if not dataset_there:
+        with new_folder(dataset, _bytes(matches)) as part:
+            left_out = write_pairs(request, matches.pairs, part, description, progress).left_out
+    splits = load_splits(dataset)
     if not bundle_there:
         with new_folder(bundle) as part:
-            _write_bundle(part, _data_set(request, data_set, backbone, modality))
-    splits, sizes = _count(data_set)
+            _write_bundle(part, _facts(request, len(splits["training"]), backbone, modality))
     notes = _notes(request, matches, left_out)
-    return Summary(data_set, bundle, not (data_there and bundle_there), splits, sizes, notes)
+    written = not (dataset_there and bundle_there)
+    return Summary(dataset, bundle, written, _count(splits), _sizes(splits), notes)
+
+
+def _check_texts(backbone: str | None, modality: str) -> None:
+    check_words(modality, "a --modality", "endoscopy")
+    # A value that begins with one of these is code or a reference in the JSON of a bundle.
+    if backbone is not None and (not backbone or backbone[0] in "$@%"):
+        raise DataError(f"expected a hub id, a folder or 'tiny' under --backbone, got {backbone!r}.")
+
+
+def _refuse_inside_inputs(request: CustomDataRequest, dataset: Path) -> None:
+    """Refuse to write where the next run would search for images."""
+    for folder, option in ((request.images, "--images"), (request.masks, "--masks")):
+        if folder.resolve() in dataset.resolve().parents:
+            raise DataError(
+                f"the data set would be written to {str(dataset)!r}, inside of the folder under {option}: choose "
+                "another folder with --out."
+            )
 
 
 def _describe(request: CustomDataRequest, matches: Matches) -> str:
-    """One line that names the data set and all it was made from; kept in its datalist to know it again."""
-    fields = {**asdict(request), "images": None, "masks": None}
+    """Name the data set and all it was made from in one line, which is kept in its datalist to recognize it."""
+    patterns = [pattern and pattern.pattern for pattern in (request.mask_pattern, request.group_pattern)]
+    fields = {
+        **asdict(request), "images": None, "masks": None, "mask_pattern": patterns[0], "group_pattern": patterns[1],
+    }  # fmt: skip
     files = [
-        [stem_below(path, folder), path.suffix, file_sha256(path)]
-        for case in matches.cases
-        for path, folder in ((case.image, request.images), (case.mask, request.masks))
+        [stem_below(path, folder), path.suffix, _checksum(path)]
+        for pair in matches.pairs
+        for path, folder in ((pair.image, request.images), (pair.mask, request.masks))
     ]
     digest = hashlib.sha256(json.dumps([fields, files]).encode()).hexdigest()[:16]
     classes = ", ".join(request.class_names)
-    return f"monai_vlsm new-bundle {request.name}: {classes}, {len(matches.cases)} images with masks, inputs {digest}"
+    return f"monai_vlsm new-bundle {request.name}: {classes}, {len(matches.pairs)} images with masks, inputs {digest}"
 
 
-def _bundle_is_there(folder: Path, name: str) -> bool:
+def _checksum(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError as error:
+        raise DataError(f"cannot read {str(path)!r}: {error.strerror or error}.") from error
+
+
+def _bundle_is_there(folder: Path, name: str, backbone: str | None) -> bool:
     if is_free(folder):
         return False
     try:
-        if json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))["bundle_name"] == name:
-            return True
+        values = json.loads((folder / "configs" / "train.json").read_text(encoding="utf-8"))
+        found, used = values["bundle_name"], values["backbone"]
     except (OSError, ValueError, TypeError, KeyError):
-        pass
-    raise DataError(f"{str(folder)!r} holds something that is no bundle {name!r}: choose another name or --out.")
+        found = used = None
+    if found != name:
+        raise DataError(f"{str(folder)!r} holds something that is no bundle {name!r}: choose another name or --out.")
+    if backbone not in (None, used):
+        raise DataError(
+            f"the bundle {str(folder)!r} is there already, with the backbone {used!r} and not {backbone!r}: remove it "
+            "to have it written anew, or change 'backbone' in its configs/train.json and configs/inference.json."
+        )
+    return True
 
 
 def _bytes(matches: Matches) -> int:
     """Return the size of the images and masks, as an estimate of what is written."""
-    return sum(path.stat().st_size for case in matches.cases for path in (case.image, case.mask))
+    return sum(path.stat().st_size for pair in matches.pairs for path in (pair.image, pair.mask))
 
 
-def _write_bundle(folder: Path, data_set: DatasetFacts) -> None:
-    files = filled_template(data_set, installed_versions())
-    files[Path("docs/data_license.txt")] = f"Data set: {data_set.title}\nTerms: {data_set.licence}\n"
-    for path, text in files.items():
+def _write_bundle(folder: Path, facts: DatasetFacts) -> None:
+    for path, text in filled_template(facts, installed_versions()).items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(text, encoding="utf-8", newline="\n")
 
 
-def _data_set(request: CustomDataRequest, folder: Path, backbone: str | None, modality: str) -> DatasetFacts:
-    """Describe own data for the bundle: the recipe of the paper, with smaller batches for fewer images."""
-    training = len(load_splits(folder)["training"])
+def _facts(request: CustomDataRequest, training: int, backbone: str | None, modality: str) -> DatasetFacts:
+    """Describe the data set for its bundle: the recipe of the paper, with smaller batches for fewer images.
+
+    Args:
+        training: number of entries.
+    """
     fitting = [size for size in _BATCH_SIZES if size * _STEPS_PER_EPOCH <= training]
     title = request.name.replace("_", " ")
     return DatasetFacts(
@@ -133,27 +177,36 @@ def _data_set(request: CustomDataRequest, folder: Path, backbone: str | None, mo
         source="own images, arranged by python -m monai_vlsm new-bundle",
         licence="write down here who may use the images and for what, before you pass them or this bundle on.",
         citation="none",
+        prompt_source="The prompts were made from the masks.",
         batch_size=max(fitting, default=_BATCH_SIZES[0]),
         backbone=backbone or DatasetFacts.backbone,
     )
 
 
-def _count(folder: Path) -> tuple[dict[str, dict[str, int]], tuple[tuple[int, int], tuple[int, int]]]:
-    splits, sizes = {}, set()
-    for split, entries in load_splits(folder).items():
-        empty = 0
-        for entry in entries:
-            with Image.open(entry["label"]) as mask:
-                empty += mask.getbbox() is None
-                sizes.add(mask.size)
-        splits[split] = {
+def _count(splits: Splits) -> dict[str, dict[str, int]]:
+    return {
+        split: {
             "images": len({entry["image"] for entry in entries}),
             "entries": len(entries),
-            "empty masks": empty,
+            "empty masks": sum(_is_empty(entry["label"]) for entry in entries),
             "groups": len({entry["group"] for entry in entries}),
         }
-    by_area = sorted(sizes, key=lambda size: size[0] * size[1])
-    return splits, (by_area[0], by_area[-1])
+        for split, entries in splits.items()
+    }
+
+
+def _is_empty(mask: str) -> bool:
+    with Image.open(mask) as picture:
+        return picture.getbbox() is None
+
+
+def _sizes(splits: Splits) -> tuple[tuple[int, int], tuple[int, int]]:
+    sizes = set()
+    for entry in (entry for entries in splits.values() for entry in entries):
+        with Image.open(entry["label"]) as mask:
+            sizes.add(mask.size)
+    by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
+    return by_area[0], by_area[-1]
 
 
 def _notes(request: CustomDataRequest, matches: Matches, left_out: int) -> list[str]:
@@ -166,8 +219,8 @@ def _notes(request: CustomDataRequest, matches: Matches, left_out: int) -> list[
             notes.append(f"{why}: {_listed(files)}")
     if left_out:
         notes.append(
-            f"left out: {left_out} pairs of a slice or image and a class it does not show "
-            f"(of those, --keep-empty-slices {request.keep_empty_slices:g} keeps that share)"
+            f"left out: {left_out} pairs of a slice or image and a class that it does not show "
+            f"(--keep-empty-slices {request.keep_empty_slices:g} is the fraction of them that is kept)"
         )
     if request.group_pattern is None:
         notes.append("every file was taken as a patient of its own: give --group-pattern if some belong together")

@@ -1,20 +1,25 @@
-"""Which mask belongs to which image, and which images belong to one patient: told by their names."""
+"""Find the mask of every image, and the patient that an image belongs to, by the names of files."""
 
 from __future__ import annotations
 
 import glob
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from monai_vlsm.custom_data.request import CustomDataRequest, compile_pattern, file_name
+from monai_vlsm.custom_data.request import CustomDataRequest, file_name
 from monai_vlsm.data.datalist import list_images
 from monai_vlsm.data.names import stem_below
 from monai_vlsm.errors import DataError, MissingFileError
 
+Stems = dict[Path, str]
+"""File -> its path below the folder that was named, without the suffix."""
+
 _MASK_ENDINGS = re.compile(r"[ _-](mask|seg|segmentation|label|labels|gt)$", re.IGNORECASE)
+_LONGEST_NAME = 200
+"""Bytes of a name that is written; file systems take 255, and predictions get longer names."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +41,15 @@ class ImageMaskPair:
 
 @dataclass(frozen=True)
 class Matches:
-    """Cases, and what was found without a partner.
+    """Pairs, and what was found without a partner.
 
     Args:
-        cases: in natural order.
+        pairs: in natural order of the images.
         images_without_mask: files.
         masks_without_image: files.
     """
 
-    cases: list[ImageMaskPair]
+    pairs: list[ImageMaskPair]
     images_without_mask: list[Path]
     masks_without_image: list[Path]
 
@@ -52,37 +57,66 @@ class Matches:
 def match_masks(request: CustomDataRequest) -> Matches:
     """Find the mask of every image, by equal names or by those with an ending such as ``_mask`` or ``_seg``.
 
+    A name is the whole path below the folder, so that equal names in two sub-folders are never mixed.
+
     Raises:
         MissingFileError: if a folder does not exist or holds no images.
-        DataError: if an image has two masks, none has one, or a pattern does not match.
+        DataError: if an image has two masks, none has one, a pattern does not match, or names collide.
     """
-    images, masks = _named(request.images, "--images"), _named(request.masks, "--masks")
-    if request.images in request.masks.parents:
-        images = {image: name for image, name in images.items() if image not in masks}
-    if request.masks in request.images.parents:
-        masks = {mask: name for mask, name in masks.items() if mask not in images}
-    keys = _shared_names(images, masks, request)
+    images, masks = _images_and_masks(request)
+    mask_keys = _mask_keys(images, masks, request)
+    if _same_folder(request):
+        images = {image: stem for image, stem in images.items() if image not in mask_keys}
     masks_of = defaultdict(list)
-    for mask, key in keys.items():
+    for mask, key in mask_keys.items():
         masks_of[key].append(mask)
-    if request.images == request.masks:
-        images = {image: name for image, name in images.items() if image not in keys}
-    wanted = _image_keys(images, request)
-    for image, key in wanted.items():
-        if len(masks_of[key]) > 1:
-            found = ", ".join(repr(mask.name) for mask in masks_of[key])
-            raise DataError(
-                f"image {str(image)!r} has {len(masks_of[key])} masks: {found}. Keep one, or join them first."
-            )
-    pairs = {image: masks_of[key][0] for image, key in wanted.items() if masks_of[key]}
-    if not pairs:
+    mask_of = {}
+    for image, key in _image_keys(images, request).items():
+        found = masks_of.get(key, [])
+        if len(found) > 1:
+            names = ", ".join(repr(mask.name) for mask in found)
+            raise DataError(f"image {str(image)!r} has {len(found)} masks: {names}. Keep one, or join them first.")
+        if found:
+            mask_of[image] = found[0]
+    if not mask_of:
         raise DataError(_none_matches(request, images, masks))
-    used = set(pairs.values())
+    used = set(mask_of.values())
     unused = [mask for mask in masks if mask not in used and mask not in images]
-    return Matches(_cases(pairs, images, request), [image for image in images if image not in pairs], unused)
+    return Matches(_pairs(mask_of, images, request), [image for image in images if image not in mask_of], unused)
 
 
-def _named(folder: Path, option: str) -> dict[Path, str]:
+def group_names(stems: Iterable[str], pattern: re.Pattern[str] | None) -> list[str]:
+    """Return the patient in each name, by the first group of a regular expression; without one, the name itself.
+
+    Raises:
+        DataError: if the pattern does not match a name.
+    """
+    groups = []
+    for stem in stems:
+        match = pattern.search(stem) if pattern else None
+        if pattern and not (match and match[1]):
+            raise DataError(
+                f"expected a --group-pattern that finds the patient in every name, but {pattern.pattern!r} does not "
+                f"match {stem!r}."
+            )
+        groups.append(match[1] if match else stem)
+    return groups
+
+
+def _images_and_masks(request: CustomDataRequest) -> tuple[Stems, Stems]:
+    """List both folders; of two folders inside each other, the inner one keeps its files for itself."""
+    images, masks = _stems(request.images, "--images"), _stems(request.masks, "--masks")
+    image_folder, mask_folder = request.images.resolve(), request.masks.resolve()
+    if image_folder in mask_folder.parents:
+        taken = {_place(mask) for mask in masks}
+        images = {image: stem for image, stem in images.items() if _place(image) not in taken}
+    if mask_folder in image_folder.parents:
+        taken = {_place(image) for image in images}
+        masks = {mask: stem for mask, stem in masks.items() if _place(mask) not in taken}
+    return images, masks
+
+
+def _stems(folder: Path, option: str) -> Stems:
     if not folder.is_dir():
         state = "is no folder" if folder.exists() else "does not exist"
         raise MissingFileError(f"expected a folder under {option}, but {str(folder)!r} {state}.")
@@ -92,45 +126,57 @@ def _named(folder: Path, option: str) -> dict[Path, str]:
         raise MissingFileError(
             f"expected images (PNG, JPG, TIFF, NIfTI ...) in {str(folder)!r}, the folder under {option}; it holds none."
         ) from None
-    return {Path(item["image"]): stem_below(Path(item["image"]), folder) for item in found}
+    stems = {Path(item["image"]): stem_below(Path(item["image"]), folder) for item in found}
+    for path, stem in stems.items():
+        if stem.encode(errors="replace").decode() != stem:
+            raise DataError(f"expected file names in UTF-8, got {str(path)!r} in {str(folder)!r}: rename it.")
+    return stems
 
 
-def _shared_names(images: dict[Path, str], masks: dict[Path, str], request: CustomDataRequest) -> dict[Path, str]:
+def _place(path: Path) -> Path:
+    """Return where a file lies when links to folders are followed, but not a link that is the file itself."""
+    return path.parent.resolve() / path.name
+
+
+def _same_folder(request: CustomDataRequest) -> bool:
+    return request.images.resolve() == request.masks.resolve()
+
+
+def _mask_keys(images: Stems, masks: Stems, request: CustomDataRequest) -> Stems:
     """Return the name that each mask shares with its image, if there is one."""
-    pattern = compile_pattern(request.mask_pattern, "--mask-pattern")
-    same_folder = request.images == request.masks
-    stems = set(images.values())
-    shared = {}
-    for mask, name in masks.items():
-        match = pattern.fullmatch(name) if pattern else None
-        plain = _MASK_ENDINGS.sub("", name)
-        if match:
-            shared[mask] = match[1] or ""
-        elif not pattern and name in stems and not same_folder:
-            shared[mask] = name
-        elif not pattern and plain != name and (plain in stems):
-            shared[mask] = plain
-    if pattern and not shared:
-        raise DataError(
-            f"expected a --mask-pattern that matches whole names such as {next(iter(masks.values()), 'none')!r}, "
-            f"got {request.mask_pattern!r}, which matches none of {len(masks)}."
-        )
-    return shared
-
-
-def _image_keys(images: dict[Path, str], request: CustomDataRequest) -> dict[Path, str]:
-    """Return the name that each image shares with its mask; no two images may have the same one."""
-    pattern = compile_pattern(request.mask_pattern, "--mask-pattern")
-    matches = {image: pattern.fullmatch(name) if pattern else None for image, name in images.items()}
-    keys = {image: match[1] or "" if (match := matches[image]) else name for image, name in images.items()}
-    twice = [key for key, count in Counter(keys.values()).items() if count > 1]
-    if twice:
-        found = ", ".join(repr(str(image)) for image, key in keys.items() if key == twice[0])
-        raise DataError(f"expected one image of the name {twice[0]!r}, got {found}: rename or remove one.")
+    if request.mask_pattern:
+        keys = {mask: key for mask, stem in masks.items() if (key := _first_group(request.mask_pattern, stem))}
+        if not keys:
+            raise DataError(
+                f"expected a --mask-pattern that matches whole names such as {next(iter(masks.values()), 'none')!r}, "
+                f"got {request.mask_pattern.pattern!r}, which matches none of {len(masks)}."
+            )
+        return keys
+    stems, same_folder, keys = set(images.values()), _same_folder(request), {}
+    for mask, stem in masks.items():
+        without_ending = _MASK_ENDINGS.sub("", stem)
+        if stem in stems and not same_folder:
+            keys[mask] = stem
+        elif without_ending != stem and without_ending in stems:
+            keys[mask] = without_ending
     return keys
 
 
-def _none_matches(request: CustomDataRequest, images: dict[Path, str], masks: dict[Path, str]) -> str:
+def _first_group(pattern: re.Pattern[str], stem: str) -> str:
+    """Return what the first group finds in a whole name; empty if it finds nothing."""
+    match = pattern.fullmatch(stem)
+    return (match[1] or "") if match else ""
+
+
+def _image_keys(images: Stems, request: CustomDataRequest) -> Stems:
+    """Return the name that each image shares with its mask; no two images may have the same one."""
+    pattern = request.mask_pattern
+    keys = {image: (pattern and _first_group(pattern, stem)) or stem for image, stem in images.items()}
+    _refuse_twice(keys, keys.__getitem__, "one image of the name")
+    return keys
+
+
+def _none_matches(request: CustomDataRequest, images: Stems, masks: Stems) -> str:
     image, mask = next(iter(images.values()), "none"), next(iter(masks.values()), "none")
     return (
         f"none of {len(images)} images in {str(request.images)!r} has a mask in {str(request.masks)!r}: expected "
@@ -139,33 +185,44 @@ def _none_matches(request: CustomDataRequest, images: dict[Path, str], masks: di
     )
 
 
-def _cases(pairs: dict[Path, Path], stems: dict[Path, str], request: CustomDataRequest) -> list[ImageMaskPair]:
-    names = {image: file_name(stems[image]) for image in pairs}
-    twice = [name for name, count in Counter(names.values()).items() if count > 1]
-    if twice:
-        found = ", ".join(repr(str(image)) for image, name in names.items() if name == twice[0])
-        raise DataError(f"expected names that differ in letters and digits, got {found}: rename one.")
-    groups = group_names((stems[image] for image in pairs), request.group_pattern)
+def _pairs(mask_of: Mapping[Path, Path], stems: Stems, request: CustomDataRequest) -> list[ImageMaskPair]:
+    _refuse_links(mask_of)
+    names = {image: _written_name(image, stems[image], request) for image in mask_of}
+    _refuse_twice(names, lambda image: names[image].casefold(), "one image that is written as")
+    groups = group_names((stems[image] for image in mask_of), request.group_pattern)
     return [
         ImageMaskPair(names[image], image, mask, group)
-        for (image, mask), group in zip(pairs.items(), groups, strict=True)
+        for (image, mask), group in zip(mask_of.items(), groups, strict=True)
     ]
 
 
-def group_names(stems: Iterable[str], pattern: str | None) -> list[str]:
-    """Return the patient in each name, by the first group of a regular expression; without one, the name itself.
+def _refuse_links(mask_of: Mapping[Path, Path]) -> None:
+    """Refuse an image that is its own mask, or that comes twice: its copies would be in several splits."""
+    real = {image: image.resolve() for image in mask_of}
+    _refuse_twice(real, lambda image: str(real[image]), "one name of the file")
+    for image, mask in mask_of.items():
+        if mask.resolve() == real[image]:
+            raise DataError(f"expected an image and a mask, but {str(image)!r} and {str(mask)!r} are the same file.")
 
-    Raises:
-        DataError: if the pattern does not match a name.
-    """
-    compiled = compile_pattern(pattern, "--group-pattern")
-    groups = []
-    for stem in stems:
-        match = compiled.search(stem) if compiled else None
-        if compiled and not (match and match[1]):
-            raise DataError(
-                f"expected a --group-pattern that finds the patient in every name, but {pattern!r} does not match "
-                f"{stem!r}."
-            )
-        groups.append(match[1] if match else stem)
-    return groups
+
+def _written_name(image: Path, stem: str, request: CustomDataRequest) -> str:
+    name = file_name(stem)
+    if not name:
+        raise DataError(f"expected a letter or digit in the name of every image, got {str(image)!r}: rename it.")
+    longest = f"{name}_z00000_{max(map(file_name, request.class_names), key=len)}.png"
+    if len(longest.encode()) > _LONGEST_NAME:
+        raise DataError(
+            f"the name of {str(image)!r} is too long: files such as {longest!r} would be written for it, expected are "
+            f"at most {_LONGEST_NAME} bytes. Rename the image, its folder or the class."
+        )
+    return name
+
+
+def _refuse_twice(images: Iterable[Path], key_of: Callable[[Path], str], expected: str) -> None:
+    images_of = defaultdict(list)
+    for image in images:
+        images_of[key_of(image)].append(image)
+    for key, found in images_of.items():
+        if len(found) > 1:
+            listed = ", ".join(repr(str(image)) for image in found[:10])
+            raise DataError(f"expected {expected} {key!r}, got {listed}: rename one, or remove it.")

@@ -1,4 +1,4 @@
-"""Cases become pictures, masks and entries of a datalist in a folder that is still being made."""
+"""Write the pictures, masks and datalist of a data set from pairs of an image and its mask."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from PIL import Image
 from tqdm.auto import tqdm
 
 from monai_vlsm.custom_data.matching import ImageMaskPair
-from monai_vlsm.custom_data.reading import read_case
+from monai_vlsm.custom_data.reading import read_pair
 from monai_vlsm.custom_data.request import CustomDataRequest, file_name
 from monai_vlsm.data.datalist import SPLITS, write_datalist
 from monai_vlsm.data.names import is_raster
@@ -31,41 +31,43 @@ class Written:
     """Entries of a datalist, and what was left out.
 
     Args:
-        entries: in the order of the cases.
+        entries: in the order of the pairs.
         empty: of each entry: whether its mask is empty.
-        left_out: pairs of picture and class without mask that were not kept.
+        left_out: number of pictures times classes that they do not show and that were not kept.
+        files: names of all files, in lower case, because some systems tell no case apart.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     empty: list[bool] = field(default_factory=list)
     left_out: int = 0
+    files: set[str] = field(default_factory=set)
 
 
-def write_cases(
-    request: CustomDataRequest, cases: Sequence[ImageMaskPair], folder: Path, description: str, progress: bool = True
+def write_pairs(
+    request: CustomDataRequest, pairs: Sequence[ImageMaskPair], folder: Path, description: str, progress: bool = True
 ) -> Written:
     """Write ``images/``, ``masks/`` and ``datalist.json`` into ``folder``.
 
-    Every case is tried, so that one message names all that cannot be used.
+    Every pair is tried, so that one message names all that cannot be used.
 
     Raises:
-        DataError: if cases cannot be used, or there are too few groups to split.
+        DataError: if files cannot be used, or there are too few groups to split.
     """
     for name in ("images", "masks"):
         (folder / name).mkdir(parents=True)
     written, wrong = Written(), []
-    for case in tqdm(cases, desc=f"Writing {request.name}", unit="file", disable=not progress):
+    for pair in tqdm(pairs, desc=f"Writing {request.name}", unit="file", disable=not progress):
         try:
-            _write_case(request, case, folder, written)
+            _write_pair(request, pair, folder, written)
         except UserError as error:
             wrong.append(str(error))
     if wrong:
         more = f"\n- and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
         listed = "\n".join(f"- {message}" for message in wrong[:_SHOWN])
-        raise DataError(f"{len(wrong)} of {len(cases)} images cannot be used, nothing was written:\n{listed}{more}")
+        raise DataError(f"{len(wrong)} of {len(pairs)} images cannot be used, nothing was written:\n{listed}{more}")
     if not written.entries:
         raise DataError(
-            f"no slice of {len(cases)} volumes shows {' or '.join(request.class_names)}: are the masks empty?"
+            f"no slice of {len(pairs)} volumes shows {' or '.join(request.class_names)}: are the masks empty?"
         )
     split_of = split_groups([e["group"] for e in written.entries], written.empty, request.fractions, request.seed)
     splits = {
@@ -75,22 +77,22 @@ def write_cases(
     return written
 
 
-def _write_case(request: CustomDataRequest, case: ImageMaskPair, folder: Path, written: Written) -> None:
-    pictures, masks = read_case(case, request.classes)
+def _write_pair(request: CustomDataRequest, pair: ImageMaskPair, folder: Path, written: Written) -> None:
+    pictures, masks = read_pair(pair, request.classes)
     digits = max(3, len(str(len(pictures) - 1)))
     for number, picture in enumerate(pictures):
-        name = case.name if len(pictures) == 1 else f"{case.name}_z{number:0{digits}d}"
+        name = pair.name if len(pictures) == 1 else f"{pair.name}_z{number:0{digits}d}"
         shown = {class_name: mask[number] for class_name, mask in masks.items()}
         kept = _kept_classes(request, name, shown, is_slice=len(pictures) > 1)
         written.left_out += len(shown) - len(kept)
         if not kept:
             continue
-        image = _write_image(case, picture, folder, name)
+        image = _write_image(pair, picture, folder, name, written)
         for class_name in kept:
             label = f"masks/{name}.png" if request.is_binary else f"masks/{name}_{file_name(class_name)}.png"
-            _save(Image.fromarray(shown[class_name].astype(np.uint8) * 255), folder / label)
+            Image.fromarray(shown[class_name].astype(np.uint8) * 255).save(_free(folder, label, written))
             prompts = prompts_from_mask(shown[class_name], class_name, tell_empty=False)
-            written.entries.append({"image": image, "label": label, "prompts": prompts, "group": case.group})
+            written.entries.append({"image": image, "label": label, "prompts": prompts, "group": pair.group})
             written.empty.append(not shown[class_name].any())
 
 
@@ -109,22 +111,20 @@ def _draw(text: str) -> float:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
 
 
-def _write_image(case: ImageMaskPair, picture: torch.Tensor, folder: Path, name: str) -> str:
+def _write_image(pair: ImageMaskPair, picture: torch.Tensor, folder: Path, name: str, written: Written) -> str:
     """Copy a raster image as it is, write a slice (1 or 3, rows, columns) in [0, 1] as PNG."""
-    if is_raster(case.image):
-        path = f"images/{name}{case.image.suffix.lower()}"
-        shutil.copyfile(case.image, _free(folder / path))
+    if is_raster(pair.image):
+        path = f"images/{name}{pair.image.suffix.lower()}"
+        shutil.copyfile(pair.image, _free(folder, path, written))
         return path
     values = (picture * 255).round().to(torch.uint8).movedim(0, -1).numpy()
-    _save(Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values), folder / f"images/{name}.png")
-    return f"images/{name}.png"
-
-
-def _save(picture: Image.Image, path: Path) -> None:
-    picture.save(_free(path))
-
-
-def _free(path: Path) -> Path:
-    if path.exists():
-        raise DataError(f"two images, slices or classes would be written as {path.name!r}: rename one of them.")
+    path = f"images/{name}.png"
+    Image.fromarray(values[..., 0] if values.shape[-1] == 1 else values).save(_free(folder, path, written))
     return path
+
+
+def _free(folder: Path, path: str, written: Written) -> Path:
+    if path.lower() in written.files:
+        raise DataError(f"two images, slices or classes would be written as {path!r}: rename one of them.")
+    written.files.add(path.lower())
+    return folder / path

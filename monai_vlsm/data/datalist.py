@@ -18,8 +18,8 @@ from monai_vlsm.errors import DataError, MissingFileError
 
 DATALIST_NAME = "datalist.json"
 
-# File names of the published annotations, naamiinepal/medvlsm@dc36a3af.
-_PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
+PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
+"""Names of the annotations of naamiinepal/medvlsm."""
 
 
 def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, seed: int = 0) -> list[dict[str, Any]]:
@@ -155,9 +155,8 @@ def _expand(source: str) -> list[str]:
 def _existing_folder(dataset_dir: str | Path) -> Path:
     folder = Path(os.path.abspath(Path(dataset_dir).expanduser()))
     if not folder.is_dir():
-        raise MissingFileError(
-            f"expected the data set in the folder {str(folder)!r}, which does not exist. {_how(folder)}"
-        )
+        state = "is a file" if folder.exists() else "does not exist"
+        raise MissingFileError(f"expected the data set in the folder {str(folder)!r}, which {state}. {_how(folder)}")
     return folder
 
 
@@ -186,7 +185,7 @@ def _read_split(folder: Path, split: str) -> tuple[Path, list[Any]]:
             f"expected {DATALIST_NAME!r} or the published layout (images/, masks/, anns/) in {str(folder)!r}, "
             f"found neither. {_how(folder)}"
         )
-    source = folder / "anns" / _PUBLISHED_FILES[split]
+    source = folder / "anns" / PUBLISHED_FILES[split]
     if not source.is_file():
         raise MissingFileError(f"expected the annotations of split {split!r} in {str(source)!r}, which is missing.")
     entries = _as_list(_read_json(source), str(source))
@@ -206,14 +205,20 @@ def _subset(entries: list[dict[str, Any]], folder: Path, fraction: float, seed: 
 
 def _read_json(source: Path) -> Any:
     try:
-        return json.loads(source.read_text(encoding="utf-8-sig"))
+        content = json.loads(source.read_text(encoding="utf-8-sig"))
+        # An escape such as \ud800 is half a character, which no tokenizer takes and no terminal can show.
+        json.dumps(content, ensure_ascii=False).encode()
+        return content
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise DataError(
             f"expected JSON in {str(source)!r}, but {where}: {error.msg}. Mend or replace the file."
         ) from None
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise DataError(f"expected UTF-8 text in {str(source)!r}, but {error}. Mend or replace the file.") from None
+    except (ValueError, RecursionError) as error:
+        # Numbers of thousands of digits, and thousands of lists in each other.
+        raise DataError(f"cannot use the JSON in {str(source)!r}: {error}. Mend or replace the file.") from None
 
 
 def _as_list(value: Any, where: str) -> list[Any]:

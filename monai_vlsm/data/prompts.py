@@ -10,7 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from monai_vlsm.data.masks import foreground
 from monai_vlsm.errors import DataError
+
+MAX_TOKENS = 77
+"""Tokens of a prompt that CLIP reads, begin and end included."""
+MEDVLSM_COMMIT = "80347bcd8ba270e3b111148b797976cecab24406"
+"""Of naamiinepal/medvlsm, whose annotations and rules are followed."""
 
 LocationRule = Literal["width", "medvlsm"]
 Family = Literal["phrase", "sentence"]
@@ -27,7 +33,7 @@ _ONES = (
 )
 _TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 # Overlap (intersection over union) with the ellipse of the same moments below which an outline is no oval: of 85 BUSI
-# tumours, 33 of 35 benign ones lie above and 42 of 50 malignant ones below. Above the ratio of axes an oval is round.
+# tumors, 33 of 35 benign ones lie above and 42 of 50 malignant ones below. Above the ratio of axes an oval is round.
 _OVAL_OVERLAP = 0.85
 _ROUND_RATIO = 0.85
 
@@ -54,10 +60,10 @@ def describe_mask(
 ) -> MaskDescription:
     """Describe a mask in the words of the published prompts.
 
-    Rule "medvlsm" gives number, sizes and locations exactly as published with naamiinepal/medvlsm@dc36a3af. There the
-    horizontal centre is compared with thirds of the height, so that wide images lean to the right; every component
-    counts and repeated locations are kept. Rule "width" compares it with thirds of the width, leaves out components
-    under ``min_area`` (the largest stays), names a location once, and at most three of them.
+    Rule "medvlsm" gives number, sizes and locations exactly as published with naamiinepal/medvlsm (at
+    ``MEDVLSM_COMMIT``). There the horizontal center is compared with thirds of the height, so that wide images lean to
+    the right; every component counts and repeated locations are kept. Rule "width" compares it with thirds of the
+    width, leaves out components under ``min_area`` (the largest stays), names a location once, and at most three.
 
     Args:
         mask: (H, W) bool, 0/1 or 0/255, upright.
@@ -89,15 +95,7 @@ def _foreground(mask: NDArray[Any]) -> NDArray[np.bool_]:
     mask = np.asarray(mask)
     if mask.ndim != 2 or not mask.size:
         raise DataError(f"expected a mask of shape (H, W), got {mask.shape}: choose one channel or slice.")
-    if mask.dtype == bool:
-        return mask
-    top = mask.max()
-    if not (mask.min() >= 0 and (top <= 1 or 127 < top <= 255)):
-        raise DataError(
-            f"expected a mask of 0/1 or 0/255, got values from {mask.min()} to {top}: "
-            "choose one class of a label map first, as in 'labels == 2'."
-        )
-    return mask > (0.5 if top <= 1 else 127)
+    return foreground(mask)
 
 
 def _sizes(areas: NDArray[np.floating[Any]]) -> tuple[str, ...]:
@@ -110,7 +108,7 @@ def _size(area: float) -> str:
 
 
 def _location(component: NDArray[np.bool_], box: tuple[slice, slice], shape: tuple[int, int], third: int) -> str:
-    """Name the cell of a 3 x 3 grid; ``third``: the length whose thirds the horizontal centre is compared with."""
+    """Name the cell of a 3 x 3 grid; ``third``: the length whose thirds the horizontal center is compared with."""
     (height, width), (rows, columns) = shape, box
     row_of = np.searchsorted((int(height / 3), int(2 * height / 3)), np.arange(rows.start, rows.stop), side="right")
     column_of = np.searchsorted(
@@ -136,10 +134,10 @@ def _cell_name(row: int, column: int) -> str:
 
 
 def _shape(component: NDArray[np.bool_]) -> str:
-    """Compare a component with the ellipse of the same centre and second moments."""
+    """Compare a component with the ellipse of the same center and second moments."""
     points = np.argwhere(component).astype(np.float64)
     offsets = points - points.mean(0)
-    # A pixel is a square of side 1, which adds 1/12 to the variance of its centre.
+    # A pixel is a square of side 1, which adds 1/12 to the variance of its center.
     moments = offsets.T @ offsets / len(points) + np.eye(2) / 12
     short, long = np.sqrt(np.linalg.eigvalsh(moments))
     grid = np.moveaxis(np.indices(component.shape), 0, -1) - points.mean(0)

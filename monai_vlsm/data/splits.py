@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from monai_vlsm.errors import DataError
 
 SPLITS = ("training", "validation", "test")
+FRACTIONS = (0.8, 0.1, 0.1)
+"""Of the items for training, validation and test, where nobody asks for others."""
 _TRIES = 10
 
 
 def split_groups(
     groups: Sequence[str],
     empty: Sequence[bool],
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1),
+    fractions: tuple[float, float, float] = FRACTIONS,
     seed: int = 0,
 ) -> list[str]:
     """Assign every item to a split, all items of a group to the same one.

@@ -3,38 +3,42 @@
 from __future__ import annotations
 
 import logging
-import os
-import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import ignite.distributed as idist
-import numpy as np
 import torch
 from ignite.engine import Engine, Events
-from monai.data.utils import set_rnd
+from ignite.utils import manual_seed
 
+from monai_vlsm.data.whole import remove_abandoned
 from monai_vlsm.errors import DataError
+from monai_vlsm.handlers.seeded_cache_dataset import SeededCacheDataset, mix_seeds
+from monai_vlsm.networks.saving import save_whole
 
+_FORMAT = 2
 _logger = logging.getLogger("monai_vlsm")
 
 
 class TrainingState:
     """Save after every epoch all that the run consists of, and go on from there after an interruption.
 
-    Saved are the objects given, epoch and best metric of the engines, and the states of all random generators. The
-    random transforms of the training data are seeded anew from these at the start of every epoch.
+    At the start of every epoch all random generators are seeded with what follows from the seed of the run and the
+    number of the epoch, so that neither an interruption nor the number of processes that load data changes anything.
 
     Args:
-        path: of the file; written to a temporary file first, then renamed.
-        objects: by name: network, optimizer, scheduler, handlers ..., each with ``state_dict`` and ``load_state_dict``.
+        path: of the file; an older one of another run is renamed to ``NAME.older.pt``.
+        objects: by name: network, optimizer, lr_scheduler, early_stop ..., each with ``state_dict`` and
+            ``load_state_dict``.
         evaluator: whose best metric counts; the trainer is the engine that this is attached to.
         dataset: whose random transforms are seeded.
+        settings: of the run, by name. When training goes on, ``ADJUSTABLE`` ones may have changed and are applied, all
+            others must be as they were.
         resume: whether to go on from ``path``; without the file, training starts from the beginning.
 
     Raises:
-        DataError: if the file is damaged or belongs to another run.
+        DataError: if the file is damaged, belongs to another run or was made with other settings, or cannot be written.
     """
 
     def __init__(
@@ -42,85 +46,158 @@ class TrainingState:
         path: str | Path,
         objects: Mapping[str, Any],
         evaluator: Engine,
-        dataset: Any,
+        dataset: SeededCacheDataset,
+        settings: Mapping[str, Any] | None = None,
         resume: bool = False,
     ) -> None:
         self.path = Path(path)
         self.objects = dict(objects)
-        self.engines = {"evaluator": evaluator}
+        self.evaluator = evaluator
         self.dataset = dataset
+        self.settings = dict(settings or {})
         self.resume = resume
+        self._seed = 0
+        self._is_own = False
 
     def attach(self, engine: Engine) -> None:
         """Attach to the trainer; last of its handlers, so that validation comes before saving."""
-        self.engines["trainer"] = engine
         if getattr(engine, "scaler", None) is not None:
             self.objects["scaler"] = engine.scaler  # type: ignore[attr-defined]
         engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.EPOCH_STARTED, self._seed_transforms)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._seed_epoch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
 
     def _start(self, engine: Engine) -> None:
-        if not self.resume:
-            return
-        if not self.path.exists():
+        self._seed = torch.initial_seed()
+        self.settings |= _measured(engine, self.dataset)
+        if self.resume and self.path.exists():
+            self._resume(engine)
+        elif self.resume:
             _logger.warning(f"Nothing to resume: there is no {str(self.path)!r}. Training starts from epoch 1.")
-            return
+
+    def _resume(self, engine: Engine) -> None:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
-            for name, item in self.objects.items():
-                _unwrapped(item).load_state_dict(saved["objects"][name])
-            for name, item in self.engines.items():
-                vars(item.state).update(saved["engines"][name])
-            _set_random_states(saved["random"])
+            _require_format(saved)
+            self._require_equal_settings(saved["settings"])
+            self._load(engine, saved)
         except Exception as error:  # a damaged file can raise anything: RuntimeError, KeyError, EOFError, OSError ...
             raise DataError(f"training cannot go on from {str(self.path)!r}: {error}") from error
-        _logger.info(f"Resumed from {str(self.path)!r}, {engine.state.epoch} epochs are done.")
-        if saved["stopped"]:
-            _logger.info("Training had stopped early: there is nothing to do.")
+        self._apply_settings(saved["settings"])
+        self._is_own = True
+        _logger.info(
+            f"Resumed from {str(self.path)!r}, {engine.state.epoch} of {engine.state.max_epochs} epochs are done."
+        )
+        if any(getattr(item, "is_exhausted", False) for item in self.objects.values()):
+            _logger.info("Training had stopped early: there is nothing to do, unless early_stop_patience is raised.")
             engine.terminate()
 
-    def _seed_transforms(self, engine: Engine) -> None:
-        set_rnd(self.dataset, int(torch.randint(2**31, ()).item()))
+    def _require_equal_settings(self, saved: Mapping[str, Any]) -> None:
+        names = [name for name in {**saved, **self.settings} if name not in ADJUSTABLE]
+        different = [
+            f"{name} was {saved.get(name)!r} and is {self.settings.get(name)!r}"
+            for name in names
+            if saved.get(name) != self.settings.get(name)
+        ]
+        if different:
+            raise DataError(
+                f"it was made with other settings: {'; '.join(different)}. Give the settings that it had, or start "
+                "anew, without --resume True. These may change: " + ", ".join(ADJUSTABLE) + "."
+            )
+
+    def _load(self, engine: Engine, saved: Mapping[str, Any]) -> None:
+        for name, item in self.objects.items():
+            if name in saved["objects"] or name != "scaler":  # a run without mixed precision may go on with it
+                _unwrapped(item).load_state_dict(saved["objects"][name])
+        self._seed = int(saved["seed"])
+        engine.state.epoch = int(saved["epoch"])
+        engine.state.iteration = engine.state.epoch * int(engine.state.epoch_length)
+        self.evaluator.state.best_metric = float(saved["best_metric"])
+        self.evaluator.state.best_metric_epoch = int(saved["best_metric_epoch"])
+
+    def _apply_settings(self, saved: Mapping[str, Any]) -> None:
+        for name, apply in ADJUSTABLE.items():
+            if saved.get(name) != self.settings.get(name):
+                _logger.info(f"{name} was {saved.get(name)!r} and is {self.settings[name]!r} from now on.")
+                apply(self.objects, self.settings[name])
+
+    def _seed_epoch(self, engine: Engine) -> None:
+        seed = mix_seeds(self._seed, engine.state.epoch)
+        manual_seed(seed)
+        self.dataset.seed_items(seed)
 
     def _save(self, engine: Engine) -> None:
         if idist.get_rank() != 0:
             return
+        if not self._is_own:
+            self._keep_older()
         state = {
+            "format": _FORMAT,
+            "settings": self.settings,
+            "seed": self._seed,
+            "epoch": engine.state.epoch,
+            "best_metric": self.evaluator.state.best_metric,
+            "best_metric_epoch": self.evaluator.state.best_metric_epoch,
             "objects": {name: _unwrapped(item).state_dict() for name, item in self.objects.items()},
-            "engines": {name: _engine_state(item) for name, item in self.engines.items()},
-            "random": _random_states(),
-            "stopped": engine.should_terminate,
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(self.path.name + ".partial")
-        torch.save(state, partial)
-        os.replace(partial, self.path)
+        save_whole(state, self.path)
+
+    def _keep_older(self) -> None:
+        remove_abandoned(self.path, seconds=0)
+        if self.path.exists():
+            older = self.path.with_suffix(f".older{self.path.suffix}")
+            self.path.replace(older)
+            _logger.warning(f"The state of an earlier training is kept as {str(older)!r} until the next one begins.")
+        self._is_own = True
+
+
+def _set_in_optimizer(name: str) -> Callable[[Mapping[str, Any], Any], None]:
+    def apply(objects: Mapping[str, Any], value: float) -> None:
+        for group in objects["optimizer"].param_groups:
+            group[name] = value
+
+    return apply
+
+
+def _set_in_scheduler(name: str) -> Callable[[Mapping[str, Any], Any], None]:
+    return lambda objects, value: setattr(objects["lr_scheduler"], name, value)
+
+
+def _is_already_applied(objects: Mapping[str, Any], value: Any) -> None:
+    """Do nothing: what was saved does not hold it, so it is what the run was started with."""
+
+
+ADJUSTABLE: dict[str, Callable[[Mapping[str, Any], Any], None]] = {
+    "max_epochs": _is_already_applied,
+    "early_stop_patience": _is_already_applied,
+    "min_delta": _is_already_applied,
+    "learning_rate": _set_in_optimizer("lr"),
+    "weight_decay": _set_in_optimizer("weight_decay"),
+    "lr_factor": _set_in_scheduler("factor"),
+    "lr_patience": _set_in_scheduler("patience"),
+}
+"""Settings that may change when training goes on, and how each is applied to the objects."""
+
+
+def _measured(engine: Engine, dataset: SeededCacheDataset) -> dict[str, int]:
+    """Return what else must be as it was, for the epochs to be the same."""
+    loader: Any = engine.data_loader  # type: ignore[attr-defined]
+    return {
+        "number of training images": len(dataset),
+        "batch_size times number of processes": (loader.batch_size or 0) * idist.get_world_size(),
+        "steps per epoch": int(engine.state.epoch_length or 0),
+    }
+
+
+def _require_format(saved: Any) -> None:
+    if isinstance(saved, Mapping) and {"objects", "engines", "random"} <= set(saved):
+        raise DataError(
+            "it was written by monai_vlsm 0.1.0, which did not save the settings of a run. Finish it with that "
+            "version, or start anew, without --resume True."
+        )
+    if not isinstance(saved, Mapping) or saved.get("format") != _FORMAT:
+        raise DataError("it is no training state of this version. Start anew, without --resume True.")
 
 
 def _unwrapped(item: Any) -> Any:
     return getattr(item, "module", item)
-
-
-def _engine_state(engine: Engine) -> dict[str, Any]:
-    names: Iterable[str] = ("epoch", "iteration", "best_metric", "best_metric_epoch")
-    return {name: getattr(engine.state, name) for name in names}
-
-
-def _random_states() -> dict[str, Any]:
-    name, keys, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (str(name), torch.from_numpy(np.asarray(keys, dtype=np.int64)), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all(),
-    }
-
-
-def _set_random_states(states: Mapping[str, Any]) -> None:
-    random.setstate(states["python"])
-    name, keys, *rest = states["numpy"]
-    np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-    torch.set_rng_state(states["torch"])
-    if len(states["cuda"]) == torch.cuda.device_count():
-        torch.cuda.set_rng_state_all(states["cuda"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -25,13 +27,34 @@ from monai_vlsm.bundle import (
     refuse_foreign_code,
 )
 from monai_vlsm.data.sets import DATASETS
+from monai_vlsm.data.whole import new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.monai_label.gate import is_loopback, require_host_name, require_origin
+from monai_vlsm.monai_label.pinned import DERIVED, digest_of
 from monai_vlsm.networks import load_checkpoint
 
 CODE = Path(__file__).parent / "app" / "main.py"
+CONFIGURATIONS = ("inference", "train", "multi_gpu_train", "evaluate")
 MODEL = Path("models", "model.pt")
 UNTRAINED = Path("models", "untrained.sha256")
 """Digest of a model that was never trained; training writes another model, and leaves this file."""
+
+
+@dataclass(frozen=True)
+class AddedBundle:
+    """A bundle in the folder of an app.
+
+    Args:
+        name: of the model on the server.
+        folder: of the copy that learns.
+        copied: whether the copy was made now; otherwise one that was there stays, with what it has learned.
+        untrained: whether its masks mean nothing before it has been trained.
+    """
+
+    name: str
+    folder: Path
+    copied: bool
+    untrained: bool
 
 
 def write_app(folder: Path) -> None:
@@ -59,7 +82,7 @@ def write_app(folder: Path) -> None:
 
 def add_bundle(
     folder: Path, bundle: str, backbone: str | None = None, untrained: bool = False, trust: bool = False
-) -> tuple[str, str]:
+) -> AddedBundle:
     """Copy a bundle into the app in ``folder``, unless it is there, and load its model once to see that it fits.
 
     A copy that began untrained and has learned nothing yet gives way to a model that its bundle got since.
@@ -71,47 +94,87 @@ def add_bundle(
         untrained: whether a bundle without ``models/model.pt`` gets one with adapters as they are before training.
         trust: also take what this package's own bundles do not have. It can be any code.
 
-    Returns:
-        The name of the model on the server, and what was done, in words.
-
     Raises:
         MissingFileError: if there is no such bundle, or it has no ``models/model.pt``.
         DataError: if its checkpoint does not fit, or it has code of its own. The app is as it was before.
     """
     source = find_bundle(bundle)
-    copy = folder / "model" / source.resolve().name
+    copy = folder / "model" / _require_name(source.resolve().name)
     if backbone is not None and backbone != "tiny" and Path(backbone).expanduser().is_dir():
         backbone = str(Path(backbone).expanduser().absolute())
-    if (copy / MODEL).is_file() and not (_is_untrained(copy) and (source / MODEL).is_file()):
+    keep = (copy / MODEL).is_file() and not (_is_untrained(copy) and (source / MODEL).is_file())
+    if keep:
+        (copy / DERIVED).unlink(missing_ok=True)
         _check(copy, backbone, trust)
-        done = f"was in {copy} already and stays as it is, with what it has learned"
+        _write_checked(copy, backbone, trust)
     else:
         copy.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".", dir=copy.parent) as temporary:
-            fresh = Path(temporary) / copy.name
+        with new_folder(copy) as fresh:
             _copy_bundle(source, bundle, fresh)
             if not (fresh / MODEL).is_file():
                 _begin_untrained(fresh, source, bundle_parser(fresh, backbone, trust), untrained)
             _check(fresh, backbone, trust)
+            _write_checked(fresh, backbone, trust)
             shutil.rmtree(copy, ignore_errors=True)
-            fresh.rename(copy)
-        done = f"copied to {copy}"
-    if _is_untrained(copy):
-        done += "; UNTRAINED: its masks mean nothing before you have labelled and trained"
-    return copy.name, done
+    return AddedBundle(copy.name, copy, copied=not keep, untrained=_is_untrained(copy))
 
 
-def server_command(folder: Path, studies: Path, models: Sequence[str], host: str, port: int) -> list[str]:
-    """Return the command that serves the app; with these settings it needs no network."""
+@dataclass(frozen=True)
+class Address:
+    """Where the server listens, and whom it lets in.
+
+    Args:
+        host: to listen at; only this machine's own (loopback) addresses.
+        port: to listen at.
+        host_names: more names under which clients reach it, for example through a proxy with a login.
+        origins: of web pages that may use it, such as ``https://viewer.example``.
+
+    Raises:
+        DataError: if other machines could reach ``host``, or an origin is none.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    host_names: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host):
+            raise DataError(
+                f"a label server has no login, and other machines could reach {self.host!r}: whoever does reads all "
+                "images. Let it listen at 127.0.0.1 and let others in by one of these ways:\n"
+                f"  1. a tunnel from their machine:  ssh -L {self.port}:127.0.0.1:{self.port} USER@THIS_MACHINE\n"
+                "  2. a web server with a login and TLS in front of it, and --host-name with the name of that server"
+            )
+        for origin in self.origins:
+            require_origin(origin)
+        for name in self.host_names:
+            require_host_name(name)
+
+
+def server_command(folder: Path, studies: Path, models: Sequence[str], address: Address) -> list[str]:
+    """Return the command that serves the app as it is now; with these settings it needs no network."""
     command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(folder), "--studies", str(studies)]
-    command += ["--host", host, "--port", str(port), "--conf", "models", ",".join(models)]
+    command += ["--host", address.host, "--port", str(address.port), "--uvicorn_app", "monai_vlsm.monai_label.api:app"]
+    for name, listed in (("hosts", (address.host, *address.host_names)), ("origins", address.origins)):
+        command += ["--conf", name, ",".join(item.lower() for item in listed)] if listed else []
+    command += ["--conf", "checked", digest_of(folder, models), "--conf", "models", ",".join(models)]
     return [*command, "--conf", "zoo_source", "ngc", "--conf", "sam2", "false"]
+
+
+def _require_name(name: str) -> str:
+    """Return the name of a folder, if it can be part of an address and of MONAI Label's list of models."""
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise DataError(f"a model may be called by letters, digits and _.-, not {name!r}: rename the bundle's folder.")
+    return name
 
 
 def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
     if source.is_dir():
         bundle_config(source, "inference")
-        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("eval"))
+        for link in (path for path in source.rglob("*") if path.is_symlink()):
+            raise DataError(f"{str(link)!r} is a link: put a copy of the file there, a bundle holds all that it needs.")
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("eval"), dirs_exist_ok=True)
     elif bundle in DATASETS:
         for path, text in filled_template(DATASETS[bundle], installed_versions()).items():
             (copy / path).parent.mkdir(parents=True, exist_ok=True)
@@ -124,20 +187,29 @@ def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
 
 
 def _check(bundle: Path, backbone: str | None, trust: bool) -> None:
-    """Load the model as the server will, and write the backbone that it fits into the configurations."""
+    """Load the model as the server will, from a bundle that runs no code but the template's."""
     if not trust:
         _refuse_foreign_code(bundle)
     load_checkpoint(bundle_parser(bundle, backbone, trust).get_parsed_content("network_def"), bundle / MODEL)
-    for name in ("train", "inference") if backbone is not None else ():
+
+
+def _write_checked(bundle: Path, backbone: str | None, trust: bool) -> None:
+    """Write the configurations as they were checked, with the backbone that the model fits: a server reads files."""
+    for name in CONFIGURATIONS:
         path = bundle_config(bundle, name)
-        config = {**json.loads(path.read_text(encoding="utf-8")), "backbone": backbone}
-        path.write_text(json.dumps(config, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+        before = json.loads(path.read_text(encoding="utf-8"))
+        config = before if trust else read_without_foreign_code(path)
+        if backbone is not None and "backbone" in config:
+            config = {**config, "backbone": backbone}
+        if config != before:
+            with replace_whole(path) as part:
+                part.write_text(json.dumps(config, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _refuse_foreign_code(bundle: Path) -> None:
     """Make sure that a server that infers and trains runs no code but the template's."""
     refuse_foreign_code(bundle)
-    for name in ("train", "multi_gpu_train"):
+    for name in CONFIGURATIONS:
         # MONAI Label would take NAME.yaml for a NAME.json that is not there.
         read_without_foreign_code(bundle_config(bundle, name))
 
@@ -147,7 +219,7 @@ def _begin_untrained(bundle: Path, source: Path, parser: ConfigParser, untrained
         raise MissingFileError(
             f"there is no trained model {str((source / MODEL).absolute())!r}. Choose one:\n"
             "  1. train it first:  python -m monai.bundle run training --config_file bundles/NAME/configs/train.json\n"
-            "  2. begin without:  --untrained; its masks mean nothing before you have labelled and trained"
+            "  2. begin without:  --untrained; its masks mean nothing before you have labeled and trained"
         )
     (bundle / MODEL).parent.mkdir(exist_ok=True)
     torch.save({"model": parser.get_parsed_content("network_def").state_dict()}, bundle / MODEL)

@@ -1,8 +1,10 @@
-"""Checkpoints hold what was trained, name the backbone under it, and are refused if they do not fit."""
+"""Checkpoints hold what was trained and say how, and are refused whole if they are damaged or do not fit."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+import os
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,61 +12,56 @@ import torch
 from torch import nn
 
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.networks.backbone import Backbone
+from monai_vlsm.networks.facts import Facts
+from monai_vlsm.networks.legacy import OLD_LABEL, guess_method, read_old_label
+from monai_vlsm.networks.saving import save_whole
+from monai_vlsm.networks.sharing import hash_tensor
+from monai_vlsm.networks.torch_file import read_torch_file
 
-_LABEL_BYTES = 96
+CHECKSUM_BYTES = 32
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 _Network = TypeVar("_Network", bound=nn.Module)
-
-_REFERENCE_NAMES = {
-    "v_attn_adapters": "vision_attention_adapters",
-    "v_out_adapters": "vision_mlp_adapters",
-    "l_attn_adapters": "text_attention_adapters",
-    "l_out_adapters": "text_mlp_adapters",
-    "vision_extract_adapters": "vision_adapters",
-    "text_extract_adapters": "text_adapters",
-    "cond_adapter": "cond_adapter",
-    "fc1": "down",
-    "fc2": "up",
-}
-"""Names of the public code (naamiinepal/vlsm-adapter@d5b5a5e, src/models/clipseg_adapter.py) and ours."""
 
 
 def adapter_state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the trained tensors of ``network`` by name, without prompt buffers and backbone label."""
+    """Return the trained tensors of ``network`` by name, without prompt, facts and checksum."""
     return {name: tensor.detach() for name, tensor in network.named_parameters() if tensor.requires_grad}
 
 
 def load_adapter_state_dict(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Load trained tensors, all and only those of :func:`adapter_state_dict`.
+    """Load trained tensors, all and only those of ``adapter_state_dict``.
 
     Raises:
-        DataError: if a tensor is missing, unknown or of another shape; the network stays as it was.
+        DataError: if a tensor is missing, unknown, of another shape or not finite; the network stays as it was.
     """
     _require_equal_names(set(adapter_state_dict(network)), set(tensors))
-    network.load_state_dict({**network.state_dict(), **tensors})
+    state = {**network.state_dict(), **tensors}
+    network.load_state_dict(state | {"checksum": checksum(state)})
+
+
+def save_adapters(network: nn.Module, path: str | Path) -> None:
+    """Write what was trained into a file for ``load_network`` and ``load_checkpoint``, whole or not at all.
+
+    Args:
+        network: one of this package's, or a parallel or compiled one around it.
+        path: of the file, which holds ``{"model": state_dict}`` as that of a bundle does.
+
+    Raises:
+        DataError: if the disk is full or the folder cannot be written.
+    """
+    save_whole({"model": _unwrapped(network).state_dict()}, path)
 
 
 def load_checkpoint(network: _Network, path: str | Path) -> _Network:
     """Load ``{"model": state_dict}``, or a bare state dict, from a file into ``network`` and return the network.
 
-    Only tensors are read from the file, no code is run.
+    Files of version 0.1.0 are read, too. Only tensors are read from the file, no code is run.
 
     Raises:
         MissingFileError: if there is no such file.
         DataError: if the file is damaged or does not fit the network.
     """
-    if not Path(path).is_file():
-        raise MissingFileError(
-            f"there is no checkpoint {str(Path(path).absolute())!r}. Train first: "
-            "python -m monai.bundle run training --config_file bundles/NAME/configs/train.json"
-        )
-    try:
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise anything: RuntimeError, KeyError, EOFError, OSError ...
-        raise DataError(f"the checkpoint {str(path)!r} is damaged, or holds more than tensors: {error}") from error
-    state = loaded.get("model", loaded) if isinstance(loaded, Mapping) else loaded
-    if not isinstance(state, Mapping):
-        raise DataError(f"{str(path)!r} holds a {type(state).__name__}, not tensors by name: it is no checkpoint.")
+    state = read_state(path)
     try:
         network.load_state_dict(state)
     except DataError as error:
@@ -72,32 +69,45 @@ def load_checkpoint(network: _Network, path: str | Path) -> _Network:
     return network
 
 
-def convert_reference_checkpoint(state_dict: Mapping[str, Any]) -> dict[str, torch.Tensor]:
-    """Rename the adapters in a checkpoint of the public code for :func:`load_adapter_state_dict`.
-
-    Args:
-        state_dict: of the public network, or a Lightning checkpoint with a ``state_dict`` of names that begin
-            with ``net.``. The frozen CLIPSeg tensors in it are left out.
+def read_state(path: str | Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a checkpoint by name.
 
     Raises:
-        DataError: if it holds no adapter at all.
+        MissingFileError: if there is no such file.
+        DataError: if it is damaged, or no checkpoint.
     """
-    state_dict = state_dict.get("state_dict", state_dict)
-    converted = {}
-    for name, tensor in state_dict.items():
-        parts = name.removeprefix("net.").split(".")
-        if parts[0] in _REFERENCE_NAMES:
-            converted[".".join(_REFERENCE_NAMES.get(part, part) for part in parts)] = tensor
-    if not converted:
-        first = next(iter(state_dict), None)
-        raise DataError(f"this is no checkpoint of VLSM-Adapter: no adapter in it, its first name is {first!r}.")
-    return converted
+    if not os.path.lexists(path):
+        raise MissingFileError(
+            f"there is no checkpoint {str(Path(path).absolute())!r}. Train first: "
+            "python -m monai.bundle run training --config_file bundles/NAME/configs/train.json"
+        )
+    content = read_torch_file(path)
+    state = content.get("model", content) if isinstance(content, Mapping) else content
+    if not isinstance(state, Mapping):
+        raise DataError(f"{str(path)!r} holds a {type(state).__name__}, not tensors by name: it is no checkpoint.")
+    try:
+        _require_named_tensors(state)
+    except DataError as error:
+        raise DataError(f"{str(path)!r}: {error}") from error
+    return dict(state)
 
 
-def fingerprint_tensor(backbone: Backbone) -> torch.Tensor:
-    """Return fingerprint and name of ``backbone`` as uint8, so that any checkpoint format can carry them."""
-    text = f"{backbone.fingerprint} {backbone.name}".encode()[:_LABEL_BYTES]
-    return torch.tensor(list(text.ljust(_LABEL_BYTES)), dtype=torch.uint8)
+def state_facts(state: Mapping[str, torch.Tensor]) -> Facts:
+    """Return the facts in a state dict; those of a file of version 0.1.0 are told by its tensors."""
+    if OLD_LABEL in state:
+        first, name = read_old_label(state[OLD_LABEL])
+        return Facts(*guess_method(state), backbone=name, fingerprint=first, format=1)
+    if "facts" not in state:
+        raise DataError("it holds no 'facts' that say what network it belongs to: it is no checkpoint of this package.")
+    return Facts.decode(state["facts"])
+
+
+def checksum(state: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Return (32,) uint8 over all tensors of a state dict but the checksum itself."""
+    digest = hashlib.sha256()
+    for name in sorted(state.keys() - {"checksum"}):
+        digest.update(name.encode() + hash_tensor(state[name]))
+    return torch.tensor(list(digest.digest()), dtype=torch.uint8)
 
 
 def install_checkpoint_hooks(network: nn.Module) -> None:
@@ -110,38 +120,118 @@ def install_checkpoint_hooks(network: nn.Module) -> None:
     network.register_load_state_dict_post_hook(_expect_no_frozen)
 
 
+def _unwrapped(network: nn.Module) -> nn.Module:
+    """Return the network of this package in a parallel or compiled one."""
+    found = next((module for module in network.modules() if hasattr(module, "facts")), None)
+    if found is None:
+        raise DataError(f"{type(network).__name__} holds no network of this package.")
+    return found
+
+
 def _frozen_names(network: nn.Module) -> set[str]:
     return {name for name, parameter in network.named_parameters() if not parameter.requires_grad}
 
 
-def _leave_out_frozen(network: nn.Module, state_dict: dict[str, Any], prefix: str, local_metadata: Any) -> None:
+def _leave_out_frozen(network: Any, state_dict: dict[str, Any], prefix: str, local_metadata: Any) -> None:
+    network.require_untouched()
     for name in _frozen_names(network):
         state_dict.pop(prefix + name, None)
+    own = {name.removeprefix(prefix): tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
+    if not any(tensor.is_meta for tensor in own.values()):
+        state_dict[prefix + "checksum"] = checksum(own).to(own["checksum"].device)
 
 
 def _refuse_misfit(
-    network: nn.Module, state_dict: Mapping[str, Any], prefix: str, local_metadata: Any, *reports: Any
+    network: Any, state_dict: MutableMapping[str, Any], prefix: str, local_metadata: Any, *reports: Any
 ) -> None:
-    given = {name.removeprefix(prefix): tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
-    own = network.state_dict()
-    label, expected = _read_label(given.get("backbone_fingerprint")), _read_label(own["backbone_fingerprint"])
-    if label and label.split(" ")[0] != expected.split(" ")[0]:
-        raise DataError(
-            f"this checkpoint was trained on the backbone {label.split(' ', 1)[1]!r} (weights {label.split(' ')[0]}), "
-            f"this network stands on {expected.split(' ', 1)[1]!r} (weights {expected.split(' ')[0]}). "
-            "Choose the backbone of the checkpoint, or train anew."
-        )
+    network.require_untouched()
+    given = {name.removeprefix(prefix): value for name, value in state_dict.items() if str(name).startswith(prefix)}
+    _require_named_tensors(given)
+    if OLD_LABEL in given:
+        _convert_old(network, given)
+        del state_dict[prefix + OLD_LABEL]
+        state_dict.update({prefix + name: given[name] for name in ("facts", "checksum")})
+    if "facts" in given:
+        _require_same_network(network, Facts.decode(given["facts"]))
+    own = network.state_dict(keep_vars=True)
     _require_equal_names(set(own), set(given))
     for name, tensor in own.items():
-        if tensor.shape != given[name].shape:
+        _require_like(name, given[name], tensor)
+    _require_known_tokens(network, given["default_input_ids"])
+    if not torch.equal(given["checksum"].cpu(), checksum(given)):
+        raise DataError(
+            "the checkpoint is damaged: its tensors are not those that its checksum was made of. Take another copy of "
+            "the file; tensors that you changed yourself go through load_adapter_state_dict(network, tensors)."
+        )
+
+
+def _convert_old(network: Any, given: dict[str, torch.Tensor]) -> None:
+    """Turn the state dict of version 0.1.0 into one of today's for ``network``."""
+    first, name = read_old_label(given.pop(OLD_LABEL))
+    if first != network.first_values_fingerprint:
+        raise _another_backbone(name, first, network.backbone_name, network.first_values_fingerprint)
+    given["facts"] = network.describe().encode()
+    given["checksum"] = checksum(given)
+
+
+def _require_same_network(network: Any, facts: Facts) -> None:
+    own = network.describe()
+    if facts.fingerprint != own.fingerprint:
+        raise _another_backbone(facts.backbone, facts.fingerprint, own.backbone, own.fingerprint)
+    if facts.method != own.method:
+        raise DataError(
+            f"the checkpoint was trained with the method {facts.method!r}, this network has {own.method!r}. "
+            "Was it trained with another network? build_network(checkpoint=...) and load_network(...) take the "
+            "right one."
+        )
+    different = {
+        name: (facts.settings.get(name), own.settings.get(name))
+        for name in sorted(facts.settings.keys() | own.settings.keys())
+        if facts.settings.get(name) != own.settings.get(name)
+    }
+    if different:
+        told = ", ".join(f"{name} {theirs!r} (here {ours!r})" for name, (theirs, ours) in different.items())
+        raise DataError(
+            f"the checkpoint was trained with other settings: {told}. build_network(checkpoint=...) and "
+            "load_network(...) take the right ones."
+        )
+
+
+def _another_backbone(name: str, fingerprint: str, own_name: str, own_fingerprint: str) -> DataError:
+    return DataError(
+        f"this checkpoint was trained on the backbone {name!r} (fingerprint {fingerprint:.32}), this network stands on "
+        f"{own_name!r} (fingerprint {own_fingerprint}). Weights, configuration and vocabulary must be the same: choose "
+        "the backbone of the checkpoint, or train anew."
+    )
+
+
+def _require_named_tensors(state: Mapping[Any, Any]) -> None:
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
             raise DataError(
-                f"{name!r} has the shape {tuple(given[name].shape)} in the checkpoint, {tuple(tensor.shape)} in this "
-                "network: it was trained with other settings (bottleneck, positions of the adapters)."
+                f"a checkpoint holds tensors by name, not {type(tensor).__name__} under {name!r:.100}: it is damaged, "
+                "or no checkpoint."
             )
+        if tensor.layout != torch.strided or tensor.is_quantized or tensor.is_meta:
+            raise DataError(f"{name!r:.100} is not a plain tensor (it is sparse, quantized or without values).")
 
 
-def _read_label(label: torch.Tensor | None) -> str:
-    return "" if label is None else bytes(label.tolist()).decode(errors="replace").strip()
+def _require_like(name: str, given: torch.Tensor, own: torch.Tensor) -> None:
+    if own.shape != given.shape:
+        raise DataError(
+            f"{name!r} has the shape {tuple(given.shape)} in the checkpoint, {tuple(own.shape)} in this "
+            "network: it was trained with other settings (bottleneck, positions of the adapters)."
+        )
+    if given.dtype not in (_FLOATS if own.is_floating_point() else (own.dtype,)):
+        raise DataError(f"{name!r} is of {given.dtype} in the checkpoint, of {own.dtype} in this network.")
+    if not given.to(own.dtype).isfinite().all():
+        raise DataError(f"{name!r} holds values that are not finite: the training had failed, or the file is damaged.")
+
+
+def _require_known_tokens(network: Any, input_ids: torch.Tensor) -> None:
+    number = network.backbone.config.text_config.vocab_size
+    if input_ids.numel() and not 0 <= int(input_ids.min()) <= int(input_ids.max()) < number:
+        raise DataError(f"the default prompt of the checkpoint has tokens outside of the {number} of the backbone.")
 
 
 def _require_equal_names(own: set[str], given: set[str]) -> None:
@@ -151,7 +241,8 @@ def _require_equal_names(own: set[str], given: set[str]) -> None:
             "the checkpoint does not fit this network: "
             + (f"{len(missing)} tensors are missing, the first is {missing[0]!r}" if missing else "nothing is missing")
             + (f"; {len(unexpected)} are unexpected, the first is {unexpected[0]!r}." if unexpected else ".")
-            + " Was it trained with another network (dense, shallow, other positions of the adapters)?"
+            + " Was it trained with another network (dense, shallow, other positions of the adapters), or with "
+            "parameters that were unfrozen by hand?"
         )
 
 

@@ -34,6 +34,18 @@ def tokenize(tokenizer: CLIPTokenizer, prompt: str | Sequence[str]) -> dict[str,
         raise DataError(f"a prompt must be a string, not {wrong[0]!r} of type {type(wrong[0]).__name__}.")
     with _ONE_AT_A_TIME:
         sizes = [len(ids) for ids in tokenizer(prompts, truncation=False, verbose=False)["input_ids"]]
+    for text, size in zip(prompts, sizes, strict=True):
+        if size > CONTEXT_LENGTH:
+            warnings.warn(
+                f"the prompt {text[:60]!r}... has {size} tokens, only the first {CONTEXT_LENGTH} are used.",
+                stacklevel=2,
+            )
+    return encode(tokenizer, prompts)
+
+
+def encode(tokenizer: CLIPTokenizer, prompts: list[str]) -> dict[str, torch.Tensor]:
+    """Turn B prompts into ``input_ids`` and ``attention_mask``, each (B, 77) int64; longer prompts are cut silently."""
+    with _ONE_AT_A_TIME:
         tokens = tokenizer(
             prompts,
             padding="max_length",
@@ -42,12 +54,6 @@ def tokenize(tokenizer: CLIPTokenizer, prompt: str | Sequence[str]) -> dict[str,
             return_tensors="pt",
             verbose=False,
         )
-    for text, size in zip(prompts, sizes, strict=True):
-        if size > CONTEXT_LENGTH:
-            warnings.warn(
-                f"the prompt {text[:60]!r}... has {size} tokens, only the first {CONTEXT_LENGTH} are used.",
-                stacklevel=2,
-            )
     return {name: tokens[name] for name in ("input_ids", "attention_mask")}
 
 

@@ -14,6 +14,7 @@ from monai.transforms import LoadImage, MapTransform
 from PIL import Image, ImageOps
 
 from monai_vlsm.data.names import is_nifti, is_raster
+from monai_vlsm.data.pictures import mask_of_picture
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.transforms.nifti import NiftiReader
 
@@ -51,24 +52,9 @@ def raster_to_rgb(image: Image.Image) -> Image.Image:
 def raster_to_mask(image: Image.Image) -> Image.Image:
     """Return ``image`` as an 8-bit mask of 0 and 255.
 
-    Indexed colours count by their index (0 is background), pictures by their brightest channel: values of 0 and 1, or
-    more than half of the range. A mask in between would be taken as empty, and is refused.
+    What is foreground is said in :func:`monai_vlsm.data.pictures.mask_of_picture`.
     """
-    image = single_picture(image)
-    if image.mode == "P":
-        mask = np.array(image) > 0
-    else:
-        wide = image.mode in SIXTEEN_BIT_OR_MORE
-        values = np.array(image if wide else image.convert("RGB"))
-        values = values.max(axis=-1) if values.ndim == 3 else values
-        brightest = values.max()
-        full_range = 1 if brightest <= 1 else 255 if brightest <= 255 else 65535
-        if 0 < brightest <= full_range / 2:
-            raise DataError(
-                f"its brightest value is {brightest}, expected is a mask of 0 and 1, or of 0 and {full_range}"
-            )
-        mask = values > full_range / 2
-    return keep_format(Image.fromarray(mask.astype(np.uint8) * 255), image)
+    return keep_format(Image.fromarray(mask_of_picture(image).astype(np.uint8) * 255), image)
 
 
 def single_picture(image: Image.Image) -> Image.Image:

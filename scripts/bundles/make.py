@@ -1,4 +1,4 @@
-"""Write bundles/ from the template in monai_vlsm/bundle/ and DATASETS, or check that they are in step."""
+"""Write bundles/ and docs/targets.md from the template in monai_vlsm/bundle/ and DATASETS, or check them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from configparser import ConfigParser
 from pathlib import Path
 
 from table import bundles_readme
+from targets import targets_page
 
 from monai_vlsm.bundle.fill import PACKAGES, filled_template
 from monai_vlsm.data.sets import BUNDLES
@@ -29,14 +30,14 @@ def pinned_versions() -> dict[str, str]:
 
 
 def bundle_files() -> dict[Path, str]:
-    """Return the content of every file below bundles/, by path relative to the root."""
+    """Return the content of every file below bundles/ and of the list of targets, by path relative to the root."""
     versions = pinned_versions()
     files = {
         Path("bundles") / name / path: text
         for name, data_set in BUNDLES.items()
         for path, text in filled_template(data_set, versions).items()
     }
-    return {Path("bundles/README.md"): bundles_readme(), **files}
+    return {Path("bundles/README.md"): bundles_readme(), Path("docs/targets.md"): targets_page(), **files}
 
 
 def stale_files(files: Mapping[Path, str]) -> list[Path]:

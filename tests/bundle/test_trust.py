@@ -6,35 +6,22 @@ import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from logging.config import fileConfig
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
+from bundle.changes import BUNDLES as BUNDLES_FOLDER
+from bundle.changes import edit
 from monai.bundle import ConfigParser
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import read_without_foreign_code, refuse_foreign_code
 from monai_vlsm.data.sets import BUNDLES
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks import CLIPSegDenseAdapter, load_backbone
+from monai_vlsm.networks import load_backbone
 from monai_vlsm.networks.backbone import TINY_FOLDER
 from monai_vlsm.predictor import Predictor
-
-FOLDER = Path(__file__).resolve().parents[2] / "bundles"
-
-
-@pytest.fixture
-def ran(tmp_path) -> Path:
-    """The file that hostile code writes."""
-    return tmp_path / "code was run"
-
-
-@pytest.fixture
-def expression(ran) -> str:
-    return f"$__import__('pathlib').Path({str(ran)!r}).touch()"
 
 
 @pytest.fixture
@@ -44,26 +31,6 @@ def module(ran, tmp_path, monkeypatch) -> str:
     monkeypatch.syspath_prepend(str(tmp_path))
     yield "hostile_module"
     sys.modules.pop("hostile_module", None)
-
-
-@pytest.fixture
-def bundle(tmp_path) -> Path:
-    return Path(shutil.copytree(FOLDER / "phantom", tmp_path / "phantom", ignore=shutil.ignore_patterns("eval")))
-
-
-@pytest.fixture
-def trained(bundle) -> Path:
-    (bundle / "models").mkdir(exist_ok=True)
-    torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, bundle / "models" / "model.pt")
-    return bundle
-
-
-def edit(bundle: Path, change: Callable[[dict], Any], name: str = "inference") -> Path:
-    path = bundle / "configs" / f"{name}.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
-    return path
 
 
 def evaluate(path: Path, key: str) -> None:
@@ -163,8 +130,8 @@ def test_a_file_that_is_no_configuration_is_refused(bundle, content):
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
 def test_bundles_of_this_package_are_known(name):
-    refuse_foreign_code(FOLDER / name)
-    assert read_without_foreign_code(FOLDER / name / "configs" / "train.json")["bundle_name"] == name
+    refuse_foreign_code(BUNDLES_FOLDER / name)
+    assert read_without_foreign_code(BUNDLES_FOLDER / name / "configs" / "train.json")["bundle_name"] == name
 
 
 @pytest.mark.parametrize(
@@ -212,7 +179,7 @@ def test_a_logging_configuration_that_writes_a_file_is_refused(bundle, ran):
     assert not ran.exists()
     fileConfig(path, disable_existing_loggers=False)
     assert ran.exists(), "the test shows nothing: the handler opens no file"
-    fileConfig(FOLDER / "phantom" / "configs" / "logging.conf", disable_existing_loggers=False)
+    fileConfig(BUNDLES_FOLDER / "phantom" / "configs" / "logging.conf", disable_existing_loggers=False)
 
 
 def test_line_ends_and_absence_of_the_logging_configuration_do_not_matter(bundle):
@@ -227,7 +194,7 @@ def test_line_ends_and_absence_of_the_logging_configuration_do_not_matter(bundle
 def test_python_modules_in_the_folder_are_refused(bundle, name):
     (bundle / name).parent.mkdir(exist_ok=True)
     (bundle / name).touch()
-    with pytest.raises(DataError, match="is a Python module"):
+    with pytest.raises(DataError, match="could be code that Python finds"):
         refuse_foreign_code(bundle)
 
 

@@ -8,7 +8,7 @@ import ignite.distributed
 import numpy as np
 import pytest
 import torch
-from bundles.quick import QUICK
+from bundles.quick import BUNDLE, QUICK
 from monai.bundle import run
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from raw_layouts import LAYOUTS
@@ -44,9 +44,10 @@ def train(root, dataset_dir: str, **overrides) -> dict[str, torch.Tensor]:
     return torch.load(root / "models" / "model.pt", weights_only=True)["model"]
 
 
-def losses(root) -> list[float]:
-    state = torch.load(root / "eval" / "training_state.pt", weights_only=True)
-    return state["engines"]["trainer"]["iteration"]
+def steps(root) -> int:
+    """Return how often the optimizer of a training changed the adapters."""
+    state = torch.load(root / "eval" / "training_state.pt", weights_only=True)["objects"]["optimizer"]["state"]
+    return int(next(iter(state.values()))["step"])
 
 
 @pytest.mark.parametrize("name", sorted(BUNDLES))
@@ -55,7 +56,7 @@ def test_a_bundle_trains_two_iterations_on_its_own_data(name, bundle, prepared):
     dataset_dir = prepared(name)
     entries = len(json.loads((root.parent / "prepared" / "datalist.json").read_text())["training"])
     saved = train(root, dataset_dir, **{"batch_size": -(-entries // 2), "train#trainer#max_epochs": 1})
-    assert losses(root) == 2
+    assert steps(root) == 2
     assert all(tensor.isfinite().all() for tensor in saved.values() if tensor.is_floating_point())
 
 
@@ -78,10 +79,9 @@ ENGINES = {
 }
 
 
-@pytest.mark.parametrize("name", sorted(BUNDLES))
 @pytest.mark.parametrize("files", ENGINES, ids=lambda names: names[-1])
-def test_every_config_gives_an_engine(name, files, bundle, parse, phantom, one_process_group):
-    root = bundle(name)
+def test_every_config_gives_an_engine(files, bundle, parse, phantom, one_process_group):
+    root = bundle(BUNDLE)
     (root / "models").mkdir()
     torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, root / "models" / "model.pt")
     settings = {**QUICK, "device": torch.device("cpu")}
@@ -116,4 +116,4 @@ def test_train_fraction_trains_on_that_part(bundle, prepared, fraction, iteratio
     dataset_dir = prepared("udiat")
     entries = len(json.loads((root.parent / "prepared" / "datalist.json").read_text())["training"])
     train(root, dataset_dir, batch_size=1, train_fraction=fraction)
-    assert losses(root) == -(-entries * iterations // 8)
+    assert steps(root) == -(-entries * iterations // 8)

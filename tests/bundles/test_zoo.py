@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from bundles.quick import QUICK, ROOT
+from bundles.quick import BUNDLE, QUICK, ROOT
 from monai.bundle import ckpt_export, download, load, run, verify_metadata
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 from monai.bundle.workflows import ConfigWorkflow
@@ -69,9 +69,8 @@ def test_metadata_that_break_the_schema_are_found(schema, tmp_path):
         verify_metadata(meta_file=str(broken), filepath=schema)
 
 
-@EVERY_BUNDLE
-def test_required_packages_have_exact_versions_and_this_one_is_among_them(name):
-    metadata = config(name, "metadata")
+def test_required_packages_have_exact_versions_and_this_one_is_among_them():
+    metadata = config(BUNDLE, "metadata")
     versions = {key: value for key, value in metadata.items() if key.endswith("_version") and isinstance(value, str)}
     versions |= metadata["required_packages_version"]
     assert {"monai_version", "pytorch_version", "numpy_version", "transformers", "pytorch-ignite"} <= set(versions)
@@ -81,9 +80,8 @@ def test_required_packages_have_exact_versions_and_this_one_is_among_them(name):
     assert versions["monai-vlsm"] == metadata["version"] == setup["metadata"]["version"]
 
 
-@EVERY_BUNDLE
-def test_image_and_pred_come_first_because_monai_label_takes_the_first(name):
-    formats = config(name, "metadata")["network_data_format"]
+def test_image_and_pred_come_first_because_monai_label_takes_the_first():
+    formats = config(BUNDLE, "metadata")["network_data_format"]
     assert next(iter(formats["inputs"])) == "image"
     assert next(iter(formats["outputs"])) == "pred"
 
@@ -93,16 +91,14 @@ def test_the_name_is_none_that_monai_label_takes_for_another_task(name):
     assert not re.search("deepedit|deepgrow|detection|classification", name)
 
 
-@EVERY_BUNDLE
-def test_all_code_comes_from_installed_packages(name):
-    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "bundles" / name / "configs").glob("*.json")]
+def test_all_code_comes_from_installed_packages():
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "bundles" / BUNDLE / "configs").glob("*.json")]
     assert len(texts) == 5
     assert not [text for text in texts if re.search(r"\bscripts\b", text)]
 
 
-@EVERY_BUNDLE
-def test_the_readme_says_how_torchscript_is_made_and_what_it_fixes(name):
-    readme = (ROOT / "bundles" / name / "docs" / "README.md").read_text(encoding="utf-8")
+def test_the_readme_says_how_torchscript_is_made_and_what_it_fixes():
+    readme = (ROOT / "bundles" / BUNDLE / "docs" / "README.md").read_text(encoding="utf-8")
     assert re.search(
         r"TorchScript.*--use_trace True.*torch\.jit\.script.*cannot.*prompt is\s+baked in", readme, re.DOTALL
     )
@@ -131,13 +127,12 @@ def test_the_network_is_built_without_a_network_connection(name, parse, bundle, 
     torch.testing.assert_close(network.state_dict()["default_attention_mask"], expected["attention_mask"])
 
 
-@EVERY_BUNDLE
-def test_the_archive_is_loaded_by_monai_with_the_weights_that_were_packed(name, trained, model, tmp_path):
-    main(["package", str(trained(name)), "--backbone", "tiny", "--out", str(tmp_path / "packed.zip")])
+def test_the_archive_is_loaded_by_monai_with_the_weights_that_were_packed(trained, model, tmp_path):
+    main(["package", str(trained(BUNDLE)), "--backbone", "tiny", "--out", str(tmp_path / "packed.zip")])
     here = tmp_path / "downloaded"
-    download(name=name, bundle_dir=str(here), url=(tmp_path / "packed.zip").as_uri(), progress=False)
-    loaded = load(name=name, bundle_dir=str(here), key_in_ckpt="model", device="cpu", workflow_type="inference")
-    saved = torch.load(here / name / "models" / "model.pt", weights_only=True)["model"]
+    download(name=BUNDLE, bundle_dir=str(here), url=(tmp_path / "packed.zip").as_uri(), progress=False)
+    loaded = load(name=BUNDLE, bundle_dir=str(here), key_in_ckpt="model", device="cpu", workflow_type="inference")
+    saved = torch.load(here / BUNDLE / "models" / "model.pt", weights_only=True)["model"]
     assert loaded.load_state_dict(saved, strict=True) == ([], [])
     image = torch.rand(1, 3, 32, 32)
     with torch.no_grad():
@@ -182,56 +177,49 @@ def test_torchscript_by_trace_gives_what_the_network_gives(name, trained, parse)
 # MONAI Label and tracking
 
 
-@EVERY_BUNDLE
-def test_clients_are_shown_a_field_for_the_prompt(name, parse, bundle):
-    shown = parse(bundle(name), "inference", **TINY).get_parsed_content("displayable_configs")
-    assert shown == {"prompt": BUNDLES[name].prompt}
+def test_clients_are_shown_a_field_for_the_prompt(parse, bundle):
+    shown = parse(bundle(BUNDLE), "inference", **TINY).get_parsed_content("displayable_configs")
+    assert shown == {"prompt": BUNDLES[BUNDLE].prompt}
 
 
-@EVERY_BUNDLE
 @pytest.mark.parametrize("request_data", [{}, {"prompt": "a dark lesion"}], ids=["no prompt", "a prompt"])
-def test_the_prompt_of_a_request_reaches_the_inferer_with_the_image(name, request_data, parse, bundle, phantom):
-    preprocessing = parse(bundle(name), "inference", **TINY).get_parsed_content("preprocessing")
+def test_the_prompt_of_a_request_reaches_the_inferer_with_the_image(request_data, parse, bundle, phantom):
+    preprocessing = parse(bundle(BUNDLE), "inference", **TINY).get_parsed_content("preprocessing")
     item = preprocessing({"image": load_datalist(phantom, "test")[0]["image"], **request_data})
-    assert item["image"].meta["prompt"] == request_data.get("prompt", BUNDLES[name].prompt)
+    assert item["image"].meta["prompt"] == request_data.get("prompt", BUNDLES[BUNDLE].prompt)
 
 
-@EVERY_BUNDLE
-def test_training_has_no_displayable_configs_which_clients_may_leave_out(name):
-    assert "displayable_configs" not in config(name, "train")
+def test_training_has_no_displayable_configs_which_clients_may_leave_out():
+    assert "displayable_configs" not in config(BUNDLE, "train")
 
 
-@EVERY_BUNDLE
-def test_training_takes_images_and_masks_without_prompts(name, parse, bundle, phantom):
+def test_training_takes_images_and_masks_without_prompts(parse, bundle, phantom):
     entry = load_datalist(phantom, "training")[0]
     data = [{key: entry[key] for key in ("image", "label")}]
     options = {**TINY, "train#dataset#data": data, "validate#dataset#data": data, "dataset_dir": "nowhere"}
-    parser = parse(bundle(name), "train", **options)
-    expected = tokenize(parser.get_parsed_content("network_def").tokenizer, BUNDLES[name].prompt)["input_ids"]
+    parser = parse(bundle(BUNDLE), "train", **options)
+    expected = tokenize(parser.get_parsed_content("network_def").tokenizer, BUNDLES[BUNDLE].prompt)["input_ids"]
     for part in ("train", "validate"):
         (item,) = parser.get_parsed_content(f"{part}#dataset")
         assert item["image"].shape == (3, 32, 32)
         torch.testing.assert_close(item["input_ids"], expected[0])
 
 
-@EVERY_BUNDLE
-def test_the_best_checkpoint_is_the_network_alone_where_monai_label_looks_for_it(name):
-    saver, trainer = config(name, "train")["best_model"], config(name, "train")["train"]["trainer"]
+def test_the_best_checkpoint_is_the_network_alone_where_monai_label_looks_for_it():
+    saver, trainer = config(BUNDLE, "train")["best_model"], config(BUNDLE, "train")["train"]["trainer"]
     assert saver["save_dir"] == "$os.path.join(@bundle_root, 'models')"
     assert saver["key_metric_filename"] == "model.pt"
     assert saver["save_dict"] == {"model": "@network"}
     assert trainer["network"] == "@network"
 
 
-@EVERY_BUNDLE
-def test_masks_are_whole_numbers_when_they_are_saved_and_saved_before_they_are_squeezed(name):
-    steps = [step["_target_"].rsplit(".")[-1] for step in config(name, "inference")["postprocessing"]["transforms"]]
+def test_masks_are_whole_numbers_when_they_are_saved_and_saved_before_they_are_squeezed():
+    steps = [step["_target_"].rsplit(".")[-1] for step in config(BUNDLE, "inference")["postprocessing"]["transforms"]]
     assert steps[-3:] == ["CastToTyped", "SaveImageMaskd", "SqueezeDimd"]
 
 
-@EVERY_BUNDLE
-def test_tracking_finds_the_handlers_of_trainer_and_validator(name, parse, bundle):
-    parser = parse(bundle(name), "train", save_execute_config=False)
+def test_tracking_finds_the_handlers_of_trainer_and_validator(parse, bundle):
+    parser = parse(bundle(BUNDLE), "train", save_execute_config=False)
     ConfigWorkflow.patch_bundle_tracking(parser, DEFAULT_MLFLOW_SETTINGS)
     for engine, handlers in (("train#trainer#train", "train"), ("validate#evaluator#val", "validate")):
         assert parser[f"{handlers}#handlers"][-1]["_target_"] == "MLFlowHandler"

@@ -3,6 +3,7 @@
 import json
 import os
 
+import nibabel
 import numpy as np
 import pytest
 from PIL import Image
@@ -130,6 +131,53 @@ def test_a_pattern_that_does_not_match_is_refused_with_the_name(folder):
 def test_a_backbone_that_is_named_must_be_there(folder):
     with pytest.raises(MissingFileError, match="no backbone folder"):
         main(["check", str(folder), "--backbone", os.path.join(".", "nowhere")])
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"training": [{"image": "a.png", "label": "b.png", "prompts": {"p1": ["\\ud800"]}}]}', "expected UTF-8 text"),
+        ("[" * 100_000, "cannot use the JSON"),
+        ('{"training": ' + "9" * 10_000 + "}", "cannot use the JSON"),
+        ("{", "line 1, column 2"),
+        ('{"training": [{"image": "../a.png"}]}', "a path that stays in the data set's folder"),
+        ('{"training": []}', "got none in any of training, validation, test"),
+        ('{"train": [{"image": "a.png"}]}', "are the splits called like this in its datalist"),
+    ],
+)
+def test_a_datalist_that_cannot_be_used_is_an_error_with_its_reason(folder, content, reason):
+    (folder / "datalist.json").write_text(content)
+    with pytest.raises(DataError, match=reason):
+        main(["check", str(folder)])
+
+
+def test_a_file_in_place_of_the_folder_is_named(folder):
+    with pytest.raises(MissingFileError, match=r"datalist\.json', which is a file"):
+        main(["check", str(folder / "datalist.json")])
+
+
+def test_an_image_that_is_its_own_mask_is_found(folder, capsys):
+    content = json.loads((folder / "datalist.json").read_text())
+    content["training"][0]["label"] = content["training"][0]["image"]
+    (folder / "datalist.json").write_text(json.dumps(content))
+    assert main(["check", str(folder)]) == 1
+    assert "error: entries whose mask is the image itself; name the mask under 'label' (1)" in capsys.readouterr().out
+
+
+def test_a_mask_below_0_is_not_taken_for_an_empty_one(folder, capsys):
+    image = nibabel.Nifti1Image(np.full((20, 16, 1), -1, dtype=np.int16), np.eye(4))
+    nibabel.save(image, folder / "masks" / "0_0.nii")
+    content = json.loads((folder / "datalist.json").read_text())
+    content["training"][0]["label"] = "masks/0_0.nii"
+    (folder / "datalist.json").write_text(json.dumps(content))
+    assert main(["check", str(folder)]) == 1
+    assert "masks/0_0.nii (-1)" in capsys.readouterr().out
+
+
+def test_the_exit_status_is_documented(capsys):
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    assert "Exit status: 0 if there are at most warnings, 1 if" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("name", ["busi", "kvasir_polyp", "isic"])

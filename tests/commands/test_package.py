@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from bundle.changes import OLD
 from monai.bundle import download, download_large_files, run
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -70,7 +71,7 @@ def copy(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained, tmp_path / "copy" / "busi"))
 
 
-def content(archive: Path) -> dict[str, bytes]:
+def content_of(archive: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(archive) as file:
         assert {name.split("/")[0] for name in file.namelist()} == {"busi"}
         return {name.removeprefix("busi/"): file.read(name) for name in file.namelist()}
@@ -81,7 +82,7 @@ def probability(folder: Path, **options) -> np.ndarray:
 
 
 def test_settings_texts_and_model_are_in_the_archive_and_nothing_else(pack_it, trained):
-    files = content(pack_it())
+    files = content_of(pack_it())
     assert set(files) == FILES
     assert files["models/model.pt"] == (trained / "models" / "model.pt").read_bytes()
 
@@ -101,7 +102,7 @@ def test_a_bundle_is_found_by_its_name(trained, tmp_path, monkeypatch, capsys):
     (tmp_path / "bundles").symlink_to(trained.parent)
     monkeypatch.chdir(tmp_path)
     main(["package", "busi", "--backbone", "tiny"])
-    assert set(content(tmp_path / "busi.zip")) == FILES
+    assert set(content_of(tmp_path / "busi.zip")) == FILES
     assert f"{tmp_path / 'busi.zip'}: {len(FILES)} files" in capsys.readouterr().out
 
 
@@ -113,7 +114,7 @@ def test_monai_downloads_the_archive_and_the_predictor_takes_it(pack_it, trained
 
 
 def test_the_archive_names_the_backbone_that_the_model_was_trained_on(pack_it):
-    files = content(pack_it())
+    files = content_of(pack_it())
     assert json.loads(files["configs/inference.json"])["backbone"] == "tiny"
     assert json.loads(files["configs/train.json"])["backbone"] == "tiny"
 
@@ -169,7 +170,7 @@ def test_a_self_contained_bundle_runs_from_anywhere(self_contained, tmp_path, mo
 
 def test_a_self_contained_bundle_stays_so_when_it_is_packed_again(self_contained, tmp_path):
     main(["package", str(self_contained), "--out", str(tmp_path / "again.zip")])
-    once, again = content(tmp_path / "busi.zip"), content(tmp_path / "again.zip")
+    once, again = content_of(tmp_path / "busi.zip"), content_of(tmp_path / "again.zip")
     assert once.keys() == again.keys()
     assert all(once[name] == again[name] for name in ("configs/inference.json", "models/backbone/model.safetensors"))
 
@@ -182,7 +183,7 @@ def uploaded(pack_it, tmp_path, monkeypatch) -> Path:
 
 
 def test_large_files_are_listed_with_their_sums_and_written_beside_the_archive(uploaded, tmp_path):
-    files = content(uploaded)
+    files = content_of(uploaded)
     (listed,) = yaml.safe_load(files["large_files.yml"])["large_files"]
     upload = tmp_path / "busi_uploads" / listed["url"].rsplit("/", 1)[1]
     assert listed["path"] == "models/backbone/model.safetensors"
@@ -241,7 +242,7 @@ def test_a_backbone_in_a_folder_of_a_person_is_refused_before_anything_is_writte
 
 def test_a_web_address_is_no_folder_of_a_person(copy, pack_it):
     (copy / "docs" / "README.md").write_text("see https://example.org/home/page and example.org/root/data")
-    assert set(content(pack_it(bundle=copy))) == FILES
+    assert set(content_of(pack_it(bundle=copy))) == FILES
 
 
 def test_a_version_without_an_entry_in_the_changelog_is_refused(copy, pack_it):
@@ -263,14 +264,65 @@ def test_code_in_the_bundle_is_not_run_unless_it_is_trusted(copy, pack_it, tmp_p
     assert (tmp_path / "ran").exists()
 
 
+@pytest.mark.parametrize("trust", [[], ["--trust"]], ids=["not trusted", "trusted"])
+@pytest.mark.parametrize(
+    "name", ["LICENSE", "docs", "docs/README.md", "configs/train.json", "models/model.pt", "docs/x"]
+)
+def test_what_a_link_leads_to_is_not_packed(copy, pack_it, tmp_path, name, trust):
+    secret = tmp_path / "secret"
+    if (copy / name).exists():
+        (copy / name).rename(secret)
+    else:
+        secret.write_text("private")
+    (copy / name).symlink_to(secret)
+    with pytest.raises(DataError, match=f"{name}' is a link"):
+        pack_it(*trust, bundle=copy)
+    assert not (tmp_path / "busi.zip").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["train.json", "evaluate.json", "multi_gpu_train.json", "metadata.json", "logging.conf", "more.json"]
+)
+def test_code_in_any_setting_is_packed_only_if_it_is_trusted(copy, pack_it, tmp_path, name):
+    path = copy / "configs" / name
+    content = path.read_text() if path.exists() else "{}"
+    changed = {**json.loads(content), "more": "$print()"} if name.endswith(".json") else f"{content}\n# more\n"
+    path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
+    with pytest.raises(DataError, match=re.escape(name)):
+        pack_it(bundle=copy)
+    assert not (tmp_path / "busi.zip").exists()
+    assert f"configs/{name}" in content_of(pack_it("--trust", bundle=copy))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"version": "1"}', '{"version": [], "changelog": 5}'])
+def test_metadata_that_cannot_be_read_is_one_error(copy, pack_it, text):
+    (copy / "configs" / "metadata.json").write_text(text)
+    with pytest.raises(DataError, match=r"metadata\.json"):
+        pack_it(bundle=copy)
+
+
+def test_a_bundle_of_an_older_version_is_packed_as_it_is(copy, pack_it):
+    for name in ("inference.json", "train.json", "evaluate.json", "multi_gpu_train.json"):
+        shutil.copy(OLD / "configs" / name, copy / "configs" / name)
+    assert content_of(pack_it(bundle=copy))["configs/inference.json"].count(b"LoadPictured") == 1
+
+
+def test_a_full_disk_leaves_no_archive_when_large_files_do_not_fit(pack_it, tmp_path, monkeypatch):
+    monkeypatch.setattr(pack, "LARGE", 2**21)
+    monkeypatch.setattr(Path, "write_bytes", lambda *args: (_ for _ in ()).throw(OSError(28, "no space")))
+    with pytest.raises(DataError, match="the disk is full"):
+        pack_it("--self-contained", "--url-prefix", "https://example.org")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_a_failed_write_leaves_the_older_archive(pack_it, monkeypatch):
     archive = pack_it()
     before = archive.read_bytes()
-    monkeypatch.setattr(zipfile.ZipFile, "writestr", lambda *args: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    monkeypatch.setattr(zipfile.ZipFile, "writestr", lambda *args: (_ for _ in ()).throw(OSError(28, "no space")))
+    with pytest.raises(DataError, match=r"busi\.zip': the disk is full"):
         pack_it()
     assert archive.read_bytes() == before
-    assert not [path for path in archive.parent.iterdir() if path.name.startswith(".busi")]
+    assert [path.name for path in archive.parent.iterdir() if path.is_file()] == [archive.name]
 
 
 def test_the_command_line_ends_with_one_message(tmp_path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from PIL import Image
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import as_literal
-from monai_vlsm.errors import find_message
+from monai_vlsm.bundle import open as bundle_open
+from monai_vlsm.errors import DataError, MissingFileError, find_message
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
 
@@ -74,3 +77,82 @@ def test_a_backbone_is_not_evaluated(bundle, tmp_path, load):
         load(bundle, f"$open({str(tmp_path / 'ran')!r}, 'w').close()")
     assert "$open" in (find_message(failed.value) or "")
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_bundle_is_found_by_its_name(bundle):
+    Path("bundles").mkdir()
+    bundle.rename("bundles/phantom")
+    write_picture("image.png")
+    main(["predict", "image.png", "--bundle", "phantom"])
+    assert Path("masks/image_mask.png").is_file()
+
+
+def test_a_bundle_that_is_not_there_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(MissingFileError, match=str(tmp_path / "bundles" / "nothing")):
+        main(["predict", "image.png", "--bundle", "nothing"])
+
+
+def hostile_texts(ran: Path) -> dict[str, str]:
+    """What runs code when MONAI reads it, by name in the folder of configurations."""
+    code = f"$open({str(ran)!r}, 'w').close()"
+    return {
+        "inference.json": json.dumps({"run": [code], "initialize": [code], "imports": [code], "prompt": code}),
+        "train.json": json.dumps({"imports": [code]}),
+        "metadata.json": json.dumps({"task": code}),
+        "logging.conf": f"[loggers]\nkeys=root\n[handlers]\nkeys=h\n[formatters]\nkeys=\n[logger_root]\nhandlers=h\n"
+        f"[handler_h]\nclass=FileHandler\nargs=({str(ran)!r},)\n",
+    }
+
+
+def test_what_was_checked_is_what_is_run(bundle, tmp_path, monkeypatch):
+    """Files that change after they were read do not matter: there is no second reading."""
+    read = bundle_open.read_without_foreign_code
+
+    def swap_after_reading(path):
+        config = read(path)
+        for name, text in hostile_texts(tmp_path / "ran").items():
+            (Path(path).parent / name).write_text(text)
+        return config
+
+    monkeypatch.setattr(bundle_open, "read_without_foreign_code", swap_after_reading)
+    write_picture("image.png")
+    main(["predict", "image.png", "--bundle", str(bundle)])
+    assert Path("masks/image_mask.png").is_file()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["train.json", "metadata.json", "logging.conf"])
+def test_files_that_prediction_does_not_need_are_not_used(bundle, tmp_path, name):
+    (bundle / "configs" / name).write_text(hostile_texts(tmp_path / "ran")[name])
+    write_picture("image.png")
+    main(["predict", "image.png", "--bundle", str(bundle)])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_python_does_not_look_for_modules_in_a_bundle(bundle):
+    write_picture("image.png")
+    before = list(sys.path)
+    main(["predict", "image.png", "--bundle", str(bundle)])
+    assert sys.path == before
+
+
+@pytest.mark.parametrize("link", [False, True], ids=["file", "link"])
+def test_a_python_module_in_a_bundle_is_refused(bundle, tmp_path, link):
+    module = bundle / "models" / "nibabel.py"
+    if link:
+        (tmp_path / "elsewhere.py").write_text("")
+        module.symlink_to(tmp_path / "elsewhere.py")
+    else:
+        module.write_text("")
+    with pytest.raises(DataError, match=r"nibabel\.py"):
+        main(["predict", "image.png", "--bundle", str(bundle)])
+
+
+def test_a_trusted_bundle_is_run_as_it_is(bundle, tmp_path):
+    config = json.loads((bundle / "configs" / "inference.json").read_text())
+    config["run"].append(f"$open({str(tmp_path / 'ran')!r}, 'w').close()")
+    (bundle / "configs" / "inference.json").write_text(json.dumps(config))
+    write_picture("image.png")
+    main(["predict", "image.png", "--bundle", str(bundle), "--trust"])
+    assert (tmp_path / "ran").exists()

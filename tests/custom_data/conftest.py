@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from custom_data.drawn import grey, save_nifti, save_png, square
 
-from monai_vlsm.custom_data import CustomDataRequest
+from monai_vlsm.custom_data import CustomDataRequest, compile_pattern
 
 
 @pytest.fixture
@@ -36,6 +36,8 @@ def ask():
 
     def make(folder, classes=None, **fields):
         given = {"name": "mine", "images": folder / "images", "masks": folder / "masks", **fields}
+        for name in ("mask_pattern", "group_pattern"):
+            given[name] = compile_pattern(given.get(name), f"--{name.replace('_', '-')}")
         return CustomDataRequest(classes=classes or {"polyp": ()}, **given)
 
     return make

@@ -2,7 +2,12 @@
 
 import errno
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -35,24 +40,24 @@ def everything(folder):
 
 def test_every_picture_with_a_mask_gets_an_entry_with_prompts(ask, polyps):
     summary = make(ask(polyps), polyps)
-    entries = entries_of(summary.data_set)
+    entries = entries_of(summary.dataset)
     assert {Path(entry["image"]).name for entry in entries} == {f"{p}_{n}.png" for p in range(5) for n in range(2)}
     assert sum(counts["empty masks"] for counts in summary.splits.values()) == 2
 
 
 def test_the_class_alone_does_not_tell_that_a_mask_is_empty(ask, polyps):
-    entries = entries_of(make(ask(polyps), polyps).data_set)
+    entries = entries_of(make(ask(polyps), polyps).dataset)
     assert {entry["prompts"]["p1"][0] for entry in entries} == {"polyp"}
     assert sorted(entry["prompts"]["p2"] == ["no polyp"] for entry in entries) == [False] * 8 + [True] * 2
 
 
 def test_the_location_in_a_prompt_is_the_one_a_person_sees(ask, polyps):
-    entry = next(e for e in entries_of(make(ask(polyps), polyps).data_set) if e["image"].endswith("0_0.png"))
+    entry = next(e for e in entries_of(make(ask(polyps), polyps).dataset) if e["image"].endswith("0_0.png"))
     assert "located in top left of the image" in entry["prompts"]["p6"][0]
 
 
 def test_patients_stay_together(ask, polyps):
-    splits = load_splits(make(ask(polyps, group_pattern=r"(\d+)_"), polyps).data_set)
+    splits = load_splits(make(ask(polyps, group_pattern=r"(\d+)_"), polyps).dataset)
     groups = [{entry["group"] for entry in entries} for entries in splits.values()]
     assert sorted(group for found in groups for group in found) == ["0", "1", "2", "3", "4"]
 
@@ -116,7 +121,7 @@ def test_slices_that_are_left_out_are_counted(ask, volumes):
 
 
 def test_slices_of_a_volume_stay_together(ask, volumes):
-    splits = load_splits(make(ask(volumes, CLASSES), volumes).data_set)
+    splits = load_splits(make(ask(volumes, CLASSES), volumes).dataset)
     groups = [{entry["group"] for entry in entries} for entries in splits.values()]
     assert sorted(group for found in groups for group in found) == ["case0", "case1", "case2", "case3"]
 
@@ -314,7 +319,7 @@ def test_a_full_disk_is_told_with_the_space_needed(ask, polyps, monkeypatch):
     def fill(*_arguments, **_options):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(build, "write_cases", fill)
+    monkeypatch.setattr(build, "write_pairs", fill)
     with pytest.raises(DataError, match=r"is full, it needs more than \d+ MB"):
         make(ask(polyps), polyps)
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
@@ -329,17 +334,17 @@ def test_too_little_space_is_told_before_anything_is_written(ask, polyps, monkey
 
 
 def test_an_interruption_leaves_nothing_behind(ask, polyps, monkeypatch):
-    def interrupt(request, cases, part, *_rest):
+    def interrupt(request, pairs, part, *_rest):
         (part / "images").mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "write_cases", interrupt)
+    monkeypatch.setattr(build, "write_pairs", interrupt)
     with pytest.raises(KeyboardInterrupt):
         make(ask(polyps), polyps)
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
 
 
-def test_real_volumes_become_a_data_set(ask, shared_folder, tmp_path):
+def test_real_volumes_become_a_dataset(ask, shared_folder, tmp_path):
     source = shared_folder / "data" / "hippocampus_3d"
     classes = {"anterior hippocampus": (1,), "posterior hippocampus": (2,)}
     summary = make(ask(tmp_path, classes, images=source / "images", masks=source / "labels"), tmp_path)
@@ -348,5 +353,103 @@ def test_real_volumes_become_a_data_set(ask, shared_folder, tmp_path):
         "validation": 2,
         "test": 2,
     }
-    description = json.loads((summary.data_set / "datalist.json").read_text())["description"]
+    description = json.loads((summary.dataset / "datalist.json").read_text())["description"]
     assert "20 images with masks" in description
+
+
+@pytest.mark.parametrize("value", ["$import os", "@prompt", "", "endo\nscopy", 'endo"scopy'])
+def test_a_modality_that_would_be_code_in_a_bundle_is_refused(ask, polyps, value):
+    with pytest.raises(DataError, match="a --modality that begins with a letter"):
+        make(ask(polyps), polyps, modality=value)
+
+
+@pytest.mark.parametrize("value", ["$import os", "@prompt", "%train", ""])
+def test_a_backbone_that_would_be_code_in_a_bundle_is_refused(ask, polyps, value):
+    with pytest.raises(DataError, match="under --backbone"):
+        make(ask(polyps), polyps, backbone=value)
+
+
+def test_a_class_that_looks_like_a_placeholder_stays_what_it_is(ask, polyps):
+    bundle = make(ask(polyps, {"lesion {{title}}": ()}), polyps).bundle
+    assert json.loads((bundle / "configs" / "train.json").read_text())["prompt"] == "lesion {{title}}"
+
+
+def test_the_terms_say_that_prompts_were_made_from_the_masks(ask, polyps):
+    terms = (make(ask(polyps), polyps).bundle / "docs" / "data_license.txt").read_text()
+    assert "Terms: write down here who may use the images" in terms
+    assert terms.endswith("no images. The prompts were made from the masks.\n")
+
+
+def test_another_backbone_for_a_bundle_that_is_there_is_refused(ask, polyps):
+    make(ask(polyps), polyps, backbone="tiny")
+    assert not make(ask(polyps), polyps, backbone="tiny").written
+    with pytest.raises(DataError, match="is there already, with the backbone 'tiny' and not 'other/backbone'"):
+        make(ask(polyps), polyps, backbone="other/backbone")
+
+
+@pytest.mark.parametrize("kind", ["images", "masks"])
+def test_a_data_set_is_not_written_where_the_next_run_searches(ask, polyps, kind):
+    (polyps / kind).rename(polyps / "data")
+    with pytest.raises(DataError, match=f"inside of the folder under --{kind}: choose another folder with --out"):
+        make(ask(polyps, **{kind: polyps / "data"}), polyps)
+
+
+def test_fractions_that_cannot_be_are_refused_before_anything_is_read(ask, polyps, monkeypatch):
+    monkeypatch.setattr(build, "write_pairs", None)
+    with pytest.raises(DataError, match="that add up to 1"):
+        make(ask(polyps, fractions=(0.8, 0.3, 0.1)), polyps)
+
+
+def test_a_killed_run_leaves_no_result_and_the_next_one_is_whole(ask, polyps, tmp_path_factory):
+    script = tmp_path_factory.mktemp("script") / "kill.py"
+    script.write_text(
+        "import os, signal, sys\n"
+        "from monai_vlsm.custom_data import writing\n"
+        "from monai_vlsm.__main__ import main\n"
+        "original = writing._write_pair\n"
+        "def write_pair(request, pair, folder, written):\n"
+        "    if len(written.entries) == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    original(request, pair, folder, written)\n"
+        "writing._write_pair = write_pair\n"
+        "main(sys.argv[1:])\n"
+    )
+    folders = ["--images", str(polyps / "images"), "--masks", str(polyps / "masks")]
+    command = [sys.executable, str(script), "new-bundle", "mine", *folders, "--class-name", "polyp"]
+    killed = subprocess.run(command, cwd=Path(build.__file__).parents[2], capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    (left,) = (polyps / "data").iterdir()
+    assert len(list(left.rglob("*.png"))) == 10
+    long_ago = time.time() - 2 * 3600
+    for path in (left, *left.rglob("*")):
+        os.utime(path, (long_ago, long_ago))
+    assert make(ask(polyps), polyps).written
+    assert [path.name for path in (polyps / "data").iterdir()] == ["mine"]
+
+
+def test_a_disk_that_fills_up_while_pictures_are_written_leaves_nothing(ask, volumes, monkeypatch):
+    save, saved = Image.Image.save, []
+
+    def fill(picture, path, *arguments, **options):
+        saved.append(path)
+        if len(saved) == 7:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(picture, path, *arguments, **options)
+
+    monkeypatch.setattr(Image.Image, "save", fill)
+    with pytest.raises(DataError, match="the disk is full"):
+        make(ask(volumes, CLASSES), volumes)
+    assert len(saved) == 7
+    assert sorted(path.name for path in volumes.iterdir()) == ["images", "masks"]
+
+
+def test_a_disk_that_fills_up_while_the_bundle_is_written_leaves_a_whole_data_set(ask, polyps, monkeypatch):
+    def fill(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(build, "filled_template", fill)
+        with pytest.raises(DataError, match="the disk is full"):
+            make(ask(polyps), polyps)
+    assert not (polyps / "bundles").exists()
+    assert len(entries_of(polyps / "data" / "mine")) == 10
+    assert make(ask(polyps), polyps).written

@@ -1,14 +1,22 @@
 """Tests of custom_data/request.py."""
 
+from pathlib import Path
+
 import pytest
 
 from monai_vlsm.custom_data import parse_classes
 from monai_vlsm.errors import DataError
 
 
-@pytest.mark.parametrize("name", ["My_polyps", "my-polyps", "my polyps", "", "../polyps", "pölyps"])
+@pytest.mark.parametrize("name", ["My_polyps", "my-polyps", "my polyps", "", "../polyps", "pölyps", "_"])
 def test_a_name_that_is_no_folder_name_everywhere_is_refused(ask, tmp_path, name):
     with pytest.raises(DataError, match="lower-case letters, digits and underscores"):
+        ask(tmp_path, name=name)
+
+
+@pytest.mark.parametrize("name", ["con", "aux", "lpt1", "a" * 101])
+def test_a_name_that_some_system_cannot_store_is_refused(ask, tmp_path, name):
+    with pytest.raises(DataError, match="at most 100 characters and not that of a device"):
         ask(tmp_path, name=name)
 
 
@@ -42,10 +50,18 @@ def test_a_value_of_two_classes_is_refused():
         parse_classes("1=lv,1=la")
 
 
-@pytest.mark.parametrize("name", ["$import os", "@prompt", "%train", "left\nventricle", "lv @prompt", "_"])
+@pytest.mark.parametrize(
+    "name", ["$import os", "@prompt", "%train", "left\nventricle", "lv @prompt", "_", "lv\u202e", 'lv"; ls "', "`ls`"]
+)
 def test_a_class_name_that_would_be_code_in_a_bundle_is_refused(ask, tmp_path, name):
     with pytest.raises(DataError, match="begins with a letter"):
         ask(tmp_path, {name: ()})
+
+
+def test_folders_are_absolute(ask, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = ask(tmp_path, images=Path("images"), masks=Path("..") / "masks")
+    assert (request.images, request.masks) == (tmp_path / "images", tmp_path.parent / "masks")
 
 
 def test_classes_that_are_the_same_file_name_are_refused(ask, tmp_path):

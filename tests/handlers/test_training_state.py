@@ -1,116 +1,22 @@
 """Tests of what is saved while training, and of going on from there."""
 
 import logging
-import os
 import random
 
 import numpy as np
 import pytest
 import torch
-from ignite.engine import Engine, Events
-from monai.data import CacheDataset, DataLoader
+from ignite.engine import Events
+from monai.data import DataLoader
 from monai.engines import SupervisedEvaluator, SupervisedTrainer
 from monai.handlers import IgniteMetricHandler, LrScheduleHandler, ValidationHandler, from_engine
-from monai.transforms import RandGaussianNoised
+from monai.transforms import Compose, RandGaussianNoised
 from monai.utils import set_determinism
+from small_disk import FULL, SMALL_DISK
 from torch import nn
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers import AtomicCheckpointSaver, ResumableEarlyStop, TrainingState
-
-# The best model
-
-
-class Weight(nn.Module):
-    """One number."""
-
-    def __init__(self, value=0.0):
-        super().__init__()
-        self.value = nn.Parameter(torch.tensor(value))
-
-
-def validate(saver, network, scores, first=1):
-    """Run validations with these scores; the weight of the network is the number of the epoch."""
-    engine = Engine(lambda engine, batch: None)
-
-    @engine.on(Events.EPOCH_COMPLETED)
-    def score(engine):
-        epoch = first + engine.state.epoch - 1
-        network.value.data.fill_(epoch)
-        engine.state.key_metric_name = "dice"
-        engine.state.metrics["dice"] = scores[engine.state.epoch - 1]
-
-    saver.attach(engine)
-    engine.run([0], max_epochs=len(scores))
-
-
-@pytest.fixture
-def network():
-    return Weight()
-
-
-@pytest.fixture
-def saver(tmp_path, network):
-    return AtomicCheckpointSaver(str(tmp_path / "models"), {"model": network})
-
-
-def saved_epoch(folder):
-    return torch.load(folder / "models" / "model.pt", weights_only=True)["model"]["value"].item()
-
-
-@pytest.mark.parametrize(("scores", "best"), [([0.5], 1), ([0.5, 0.8, 0.6], 2), ([0.5, 0.6, 0.7], 3), ([0.9, 0.9], 1)])
-def test_the_best_model_is_kept(tmp_path, network, saver, scores, best):
-    validate(saver, network, scores)
-    assert saved_epoch(tmp_path) == best
-
-
-def test_nothing_but_the_best_model_is_kept(tmp_path, network, saver):
-    validate(saver, network, [0.5, 0.8, 0.6, 0.9])
-    assert os.listdir(tmp_path / "models") == ["model.pt"]
-
-
-def test_the_file_holds_the_weights_by_the_name_of_the_network(tmp_path, network, saver):
-    validate(saver, network, [0.5])
-    saved = torch.load(tmp_path / "models" / "model.pt", weights_only=True)
-    assert {name: set(state) for name, state in saved.items()} == {"model": {"value"}}
-
-
-def test_the_file_can_have_another_name(tmp_path, network):
-    validate(AtomicCheckpointSaver(str(tmp_path), {"model": network}, "best.pt"), network, [0.5])
-    assert os.listdir(tmp_path) == ["best.pt"]
-
-
-def test_a_write_that_fails_half_way_leaves_the_older_file_whole(tmp_path, network, saver, monkeypatch):
-    def fail(state, file, **options):
-        file.write(b"half of it")
-        raise OSError("disk full")
-
-    validate(saver, network, [0.5])
-    before = (tmp_path / "models" / "model.pt").read_bytes()
-    monkeypatch.setattr(torch, "save", fail)
-    with pytest.raises(OSError, match="disk full"):
-        validate(saver, network, [0.9])
-    assert (tmp_path / "models" / "model.pt").read_bytes() == before
-    assert os.listdir(tmp_path / "models") == ["model.pt"]
-
-
-def test_the_file_can_be_read_by_others(tmp_path, network, saver):
-    """Temporary files can be read by their owner only."""
-    validate(saver, network, [0.5])
-    assert (tmp_path / "models" / "model.pt").stat().st_mode & 0o444 == 0o444
-
-
-@pytest.mark.parametrize(("score", "epoch"), [(0.7, 1), (0.9, 2)])
-def test_the_best_score_is_resumed(tmp_path, network, saver, score, epoch):
-    validate(saver, network, [0.8])
-    torch.save(saver.state_dict(), tmp_path / "saver.pt")
-    resumed = AtomicCheckpointSaver(str(tmp_path / "models"), {"model": network})
-    resumed.load_state_dict(torch.load(tmp_path / "saver.pt", weights_only=True))
-    validate(resumed, network, [score], first=2)
-    assert saved_epoch(tmp_path) == epoch
-
-
-# Interruptions
+from monai_vlsm.handlers import AtomicCheckpointSaver, ResumableEarlyStop, SeededCacheDataset, TrainingState
 
 
 @pytest.fixture(autouse=True)
@@ -132,17 +38,41 @@ class Training:
         break_in: epoch in which the power fails, after its first iteration.
         width: of the network.
         stop_after: epochs after which it stops early.
+        images: number of training images.
+        num_workers: processes that load them.
+        batch_size, max_epochs, learning_rate, weight_decay, lr_factor, lr_patience, other: settings.
     """
 
-    def __init__(self, folder, resume=False, break_in=None, width=8, max_epochs=5, stop_after=None):
-        set_determinism(seed=9)
-        data = [{"image": torch.full((3,), float(index)), "label": torch.tensor([index / 2])} for index in range(6)]
+    def __init__(
+        self,
+        folder,
+        resume=False,
+        break_in=None,
+        width=8,
+        max_epochs=5,
+        stop_after=None,
+        images=6,
+        num_workers=0,
+        batch_size=2,
+        learning_rate=0.1,
+        weight_decay=0.01,
+        lr_factor=0.5,
+        lr_patience=0,
+        seed=9,
+        **other,
+    ):
+        set_determinism(seed=seed)
+        data = [
+            {"image": torch.full((3,), float(index)), "label": torch.tensor([index / 2])} for index in range(images)
+        ]
         self.network = nn.Sequential(nn.Linear(3, width), nn.Dropout(0.5), nn.Linear(width, 1))
-        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=0.1)
-        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(self.optimizer, factor=0.5, patience=0)
+        self.optimizer = torch.optim.AdamW(self.network.parameters(), lr=learning_rate, weight_decay=weight_decay)
+        self.schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, factor=lr_factor, patience=lr_patience
+        )
+        patience = stop_after - 1 if stop_after else 20
         self.early_stop = ResumableEarlyStop(
-            patience=stop_after - 1 if stop_after else 20,
-            score_function=lambda engine: 0.0 if stop_after else -scores_of(engine),
+            patience=patience, score_function=lambda engine: 0.0 if stop_after else -scores_of(engine)
         )
         self.best_model = AtomicCheckpointSaver(
             str(folder), {"model": self.network}, key_metric_name="val_loss", key_metric_negative_sign=True
@@ -150,7 +80,7 @@ class Training:
         self.scores = []
         self.evaluator = SupervisedEvaluator(
             device=torch.device("cpu"),
-            val_data_loader=DataLoader(data, batch_size=3),
+            val_data_loader=DataLoader(data[:6], batch_size=3, num_workers=num_workers),
             network=self.network,
             key_val_metric={
                 "val_loss": IgniteMetricHandler(
@@ -164,24 +94,35 @@ class Training:
                 self.best_model,
             ],
         )
-        self.dataset = CacheDataset(data, RandGaussianNoised("image", prob=0.7, std=0.5), progress=False)
+        noise = Compose([RandGaussianNoised("image", prob=0.7, std=0.5)])
+        self.dataset = SeededCacheDataset(data, noise, progress=False)
         self.state = TrainingState(
             folder / "training_state.pt",
             {
                 "network": self.network,
                 "optimizer": self.optimizer,
-                "schedule": self.schedule,
+                "lr_scheduler": self.schedule,
                 "early_stop": self.early_stop,
                 "best_model": self.best_model,
             },
             self.evaluator,
             self.dataset,
+            {
+                "max_epochs": max_epochs,
+                "learning_rate": learning_rate,
+                "weight_decay": weight_decay,
+                "lr_factor": lr_factor,
+                "lr_patience": lr_patience,
+                "early_stop_patience": patience,
+                "seed": seed,
+                **other,
+            },
             resume,
         )
         self.trainer = SupervisedTrainer(
             device=torch.device("cpu"),
             max_epochs=max_epochs,
-            train_data_loader=DataLoader(self.dataset, batch_size=2, shuffle=True),
+            train_data_loader=DataLoader(self.dataset, batch_size=batch_size, shuffle=True, num_workers=num_workers),
             network=self.network,
             optimizer=self.optimizer,
             loss_function=nn.MSELoss(),
@@ -217,7 +158,7 @@ class Training:
                 for state in self.optimizer.state_dict()["state"].values()
             ],
             "rate": self.optimizer.param_groups[0]["lr"],
-            "schedule": {name: value for name, value in self.schedule.state_dict().items() if name != "_last_lr"},
+            "lr_scheduler": {name: value for name, value in self.schedule.state_dict().items() if name != "_last_lr"},
             "early_stop": self.early_stop.state_dict(),
             "best_model": self.best_model.state_dict(),
             "epochs": (self.trainer.state.epoch, self.trainer.state.iteration),
@@ -265,14 +206,23 @@ def test_the_toy_training_is_best_before_its_interruption(whole):
     assert whole.evaluator.state.best_metric_epoch <= 3
 
 
-def test_the_toy_training_depends_on_all_its_random_numbers(tmp_path, whole, monkeypatch):
-    """Otherwise the tests above would pass without the states of the random generators."""
-    monkeypatch.setattr("monai_vlsm.handlers.training_state._set_random_states", lambda states: None)
+@pytest.mark.parametrize("generators", ["manual_seed", "SeededCacheDataset.seed_items"])
+def test_the_toy_training_depends_on_all_its_random_numbers(tmp_path, whole, monkeypatch, generators):
+    """Otherwise the tests above would pass without the seeds of an epoch."""
+    monkeypatch.setattr(f"monai_vlsm.handlers.training_state.{generators}", lambda *seeds: None)
     (tmp_path / "other").mkdir()
-    with pytest.raises(ConnectionError):
-        Training(tmp_path / "other", break_in=4).run()
-    resumed = Training(tmp_path / "other", resume=True).run()
-    assert resumed.scores != whole.scores[3:]
+    assert Training(tmp_path / "other").run().scores != whole.scores
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_processes_that_load_data_change_nothing(tmp_path, whole, num_workers):
+    (tmp_path / "other").mkdir()
+    other = Training(tmp_path / "other", num_workers=num_workers).run()
+    assert other.everything() == whole.everything()
+
+
+def test_a_training_is_resumed_exactly_with_other_processes_that_load_data(whole, broken):
+    assert Training(broken, resume=True, num_workers=2).run().everything() == whole.everything()
 
 
 def test_a_finished_training_is_resumed_without_another_epoch(tmp_path, whole):
@@ -346,72 +296,172 @@ def test_the_state_of_another_network_is_refused_and_named(broken):
 
 
 def test_a_write_that_fails_half_way_leaves_the_older_state_whole(broken, monkeypatch):
-    before = (broken / "training_state.pt").read_bytes()
-    training = Training(broken)
+    def fail(state, file, **options):
+        file.write(b"half of it")
+        raise OSError(28, "No space left on device")
 
-    def fail(state, path, **options):
-        path.write_bytes(b"half of it")
-        raise OSError("disk full")
-
-    monkeypatch.setattr("monai_vlsm.handlers.training_state.torch.save", fail)
-    with pytest.raises(OSError, match="disk full"):
-        training.state._save(training.trainer)
+    training = Training(broken, resume=True)
+    before, names = (broken / "training_state.pt").read_bytes(), sorted(path.name for path in broken.iterdir())
+    monkeypatch.setattr("monai_vlsm.networks.saving.torch.save", fail)
+    with pytest.raises(DataError, match=r"cannot write .*training_state\.pt.*the disk is full"):
+        training.run()
     assert (broken / "training_state.pt").read_bytes() == before
+    assert sorted(path.name for path in broken.iterdir()) == names
+
+
+@SMALL_DISK
+def test_training_on_a_disk_that_is_really_full_can_be_resumed_when_there_is_room(small_disk, tmp_path):
+    (tmp_path / "whole").mkdir()
+    whole = Training(tmp_path / "whole", max_epochs=2).run()
+    Training(small_disk, max_epochs=1).run()
+    filling = small_disk / "filling"
+    with pytest.raises(OSError, match="No space left"):
+        filling.write_bytes(bytes(FULL))
+    with pytest.raises(DataError, match="the disk is full"):
+        Training(small_disk, resume=True, max_epochs=2).run()
+    filling.unlink()
+    assert Training(small_disk, resume=True, max_epochs=2).run().everything() == whole.everything()
+
+
+def test_what_a_killed_training_left_is_removed_by_the_next_one(broken):
+    (broken / ".0123456789abcdef.part.training_state.pt").write_bytes(b"half of it")
+    Training(broken).run()
+    assert not list(broken.glob(".*.part.*"))
+
+
+def test_the_state_of_an_earlier_training_is_kept_and_named(broken, caplog):
+    before = (broken / "training_state.pt").read_bytes()
+    with caplog.at_level(logging.WARNING, logger="monai_vlsm"):
+        Training(broken).run()
+    assert (broken / "training_state.older.pt").read_bytes() == before
+    assert str(broken / "training_state.older.pt") in caplog.text
+
+
+def test_a_resumed_training_keeps_no_states_of_its_own(broken):
+    Training(broken, resume=True).run()
+    assert not (broken / "training_state.older.pt").exists()
+
+
+# Other settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"batch_size": 3}, "batch_size times number of processes was 2 and is 3"),
+        ({"batch_size": 1}, "steps per epoch was 3 and is 6"),
+        ({"images": 8}, "number of training images was 6 and is 8"),
+        ({"images": 5}, "number of training images was 6 and is 5"),
+        ({"seed": 10}, "seed was 9 and is 10"),
+        ({"method": "dense"}, "method was None and is 'dense'"),
+        ({"prompt_level": ["p1", "p2"], "lambda_dice": 1.5}, "lambda_dice was None and is 1.5"),
+    ],
+)
+def test_other_settings_are_refused_by_name_with_what_was_and_is(broken, settings, named):
+    with pytest.raises(DataError, match=r"cannot go on from .*training_state\.pt.*without --resume True") as failure:
+        Training(broken, resume=True, **settings).run()
+    assert named in str(failure.value)
+
+
+def test_a_setting_that_is_not_there_any_more_is_refused_by_name(tmp_path):
+    Training(tmp_path, max_epochs=1, method="dense").run()
+    with pytest.raises(DataError, match="method was 'dense' and is None"):
+        Training(tmp_path, max_epochs=2, resume=True).run()
+
+
+def test_a_refused_training_leaves_all_files_as_they_were(broken):
+    before = {path.name: path.read_bytes() for path in broken.iterdir()}
+    with pytest.raises(DataError):
+        Training(broken, resume=True, batch_size=3).run()
+    assert {path.name: path.read_bytes() for path in broken.iterdir()} == before
+
+
+def test_settings_that_were_kept_through_an_interruption_are_taken(tmp_path, whole):
+    with pytest.raises(ConnectionError):
+        Training(tmp_path, break_in=4, method="dense", prompt_level=["p1", "p2"]).run()
+    resumed = Training(tmp_path, resume=True, method="dense", prompt_level=["p1", "p2"]).run()
+    assert resumed.scores == whole.scores[3:]
+
+
+@pytest.mark.parametrize(("name", "value"), [("lr", 0.7), ("weight_decay", 0.3)])
+def test_another_learning_rate_and_weight_decay_are_applied(broken, name, value):
+    resumed = Training(broken, resume=True, max_epochs=3, **{{"lr": "learning_rate"}.get(name, name): value}).run()
+    assert [group[name] for group in resumed.optimizer.param_groups] == [value]
+
+
+def test_the_learning_rate_that_the_schedule_has_reached_is_kept_where_nobody_gives_another(broken):
+    reached = torch.load(broken / "training_state.pt", weights_only=True)["objects"]["optimizer"]["param_groups"][0]
+    assert reached["lr"] < 0.1, "the test shows nothing"
+    resumed = Training(broken, resume=True, max_epochs=3).run()
+    assert resumed.optimizer.param_groups[0]["lr"] == reached["lr"]
+
+
+@pytest.mark.parametrize(("name", "value"), [("factor", 0.9), ("patience", 7)])
+def test_another_factor_and_patience_of_the_schedule_are_applied(broken, name, value):
+    resumed = Training(broken, resume=True, **{f"lr_{name}": value}).run()
+    assert getattr(resumed.schedule, name) == value
+
+
+def test_an_applied_setting_is_the_one_of_the_next_resumption(broken):
+    Training(broken, resume=True, max_epochs=4, learning_rate=0.7).run()
+    saved = torch.load(broken / "training_state.pt", weights_only=True)
+    assert saved["settings"]["learning_rate"] == 0.7
+
+
+def test_more_epochs_are_trained_and_fewer_are_none(broken, whole):
+    assert Training(broken, resume=True, max_epochs=2).run().scores == []
+    assert len(Training(broken, resume=True, max_epochs=7).run().scores) == 4
+
+
+@pytest.mark.parametrize(("stop_after", "epochs"), [(2, 0), (3, 0), (5, 2)])
+def test_another_patience_decides_whether_a_stopped_training_goes_on(tmp_path, stop_after, epochs):
+    Training(tmp_path, stop_after=3, max_epochs=9).run()
+    assert len(Training(tmp_path, resume=True, stop_after=stop_after, max_epochs=9).run().scores) == epochs
+
+
+def test_mixed_precision_may_begin_when_training_goes_on(broken):
+    resumed = Training(broken, resume=True)
+    resumed.state.objects["scaler"] = torch.amp.GradScaler("cpu", init_scale=256)
+    resumed.run()
+    saved = torch.load(broken / "training_state.pt", weights_only=True)
+    assert saved["objects"]["scaler"]["scale"] == 256
+
+
+def test_the_state_of_version_0_1_0_is_refused_with_the_reason(broken):
+    state = torch.load(broken / "training_state.pt", weights_only=True)
+    old = {"objects": state["objects"], "engines": {"trainer": {"epoch": 3}}, "random": {}, "stopped": False}
+    torch.save(old, broken / "training_state.pt")
+    with pytest.raises(DataError, match=r"0\.1\.0, which did not save the settings"):
+        Training(broken, resume=True).run()
+
+
+@pytest.mark.parametrize("key", ["format", "settings", "seed", "epoch", "best_metric", "objects"])
+@pytest.mark.parametrize("value", [None, "text", [1]])
+def test_a_state_with_odd_content_is_refused_and_named(broken, key, value):
+    state = torch.load(broken / "training_state.pt", weights_only=True)
+    torch.save({**state, key: value}, broken / "training_state.pt")
+    with pytest.raises(DataError, match=r"training cannot go on from .*training_state\.pt"):
+        Training(broken, resume=True).run()
 
 
 def test_only_the_first_process_saves(tmp_path, monkeypatch):
-    training = Training(tmp_path)
     monkeypatch.setattr("ignite.distributed.get_rank", lambda: 1)
-    training.state._save(training.trainer)
+    Training(tmp_path).run()
     assert not (tmp_path / "training_state.pt").exists()
 
 
 def test_a_network_in_a_wrapper_is_saved_and_resumed_without_it(tmp_path):
     """So that a run on one GPU can go on on two; DataParallel stands for DistributedDataParallel."""
-    plain, wrapped = nn.Linear(2, 1), nn.DataParallel(nn.Linear(2, 1))
-    engine = Engine(lambda engine, batch: None)
-    engine.state.best_metric, engine.state.best_metric_epoch = 0.0, 0
-    for network, resume in ((plain, False), (wrapped, True)):
-        state = TrainingState(tmp_path / "state.pt", {"network": network}, engine, [], resume)
-        state.engines["trainer"] = engine
-        state._start(engine)
-        state._save(engine)
-    assert torch.equal(wrapped.module.weight, plain.weight)
+    plain = Training(tmp_path, max_epochs=2).run()
+    wrapped = Training(tmp_path, max_epochs=2, resume=True)
+    wrapped.state.objects["network"] = nn.DataParallel(wrapped.network)
+    wrapped.run()
+    assert torch.equal(wrapped.network[0].weight, plain.network[0].weight)
 
 
 def test_the_scaler_of_mixed_precision_is_part_of_the_state(tmp_path):
-    training = Training(tmp_path)
-    training.trainer.scaler = torch.amp.GradScaler("cpu", init_scale=256)
-    training.state.attach(training.trainer)
-    training.state._save(training.trainer)
+    training = Training(tmp_path, max_epochs=1)
+    training.state.objects["scaler"] = torch.amp.GradScaler("cpu", init_scale=256)
+    training.run()
     saved = torch.load(tmp_path / "training_state.pt", weights_only=True)
     assert saved["objects"]["scaler"]["scale"] == 256
-
-
-def stop_after(early_stop, scores, resumed_from=None):
-    """Return after how many of these scores the trainer is stopped."""
-    trainer = Engine(lambda engine, batch: None)
-    evaluator = Engine(lambda engine, batch: None)
-    trainer.add_event_handler(Events.EPOCH_COMPLETED, lambda: evaluator.run([0]))
-    evaluator.add_event_handler(
-        Events.STARTED, lambda: evaluator.state.metrics.update(dice=scores[trainer.state.epoch - 1])
-    )
-    early_stop.set_trainer(trainer)
-    early_stop.attach(evaluator)
-    if resumed_from is not None:
-        early_stop.load_state_dict(resumed_from.state_dict())
-    return trainer.run([0], max_epochs=len(scores)).epoch
-
-
-def new_early_stop():
-    return ResumableEarlyStop(patience=3, score_function=lambda engine: engine.state.metrics["dice"])
-
-
-def test_epochs_without_improvement_stop_the_training():
-    assert stop_after(new_early_stop(), [0.9] + [0.6] * 9) == 4
-
-
-def test_epochs_without_improvement_are_counted_on_after_an_interruption():
-    broken = new_early_stop()
-    assert stop_after(broken, [0.9, 0.6, 0.6]) == 3
-    assert stop_after(new_early_stop(), [0.6] * 9, resumed_from=broken) == 1

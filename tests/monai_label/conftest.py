@@ -17,9 +17,13 @@ from monai_label.server import PYTHON, Answer, LabelServer
 from monai_vlsm.networks import CLIPSegDenseAdapter
 
 ROOT = Path(__file__).resolve().parents[2]
+VIEWER = "https://viewer.example"
+"""The web page that may use the server."""
+PROXY = "label.hospital.example"
+"""A further name of the server."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """A copy of the busi bundle whose adapters change little, so that it follows prompts as the tiny backbone does."""
     folder = tmp_path_factory.mktemp("bundles") / "busi"
@@ -38,16 +42,28 @@ def bundle(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory, bundle) -> Iterator[LabelServer]:
+@pytest.fixture(scope="session")
+def start(tmp_path_factory, bundle) -> Callable[[], LabelServer]:
+    """Prepare a server on all kinds of pictures."""
     if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
         pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
-    folder = tmp_path_factory.mktemp("label")
-    studies = folder / "studies"
-    studies.mkdir()
-    for name in KINDS:
-        write_picture(studies, name)
-    with LabelServer(folder, studies, [str(bundle)], ["--backbone", "tiny"]) as started:
+
+    def prepare() -> LabelServer:
+        folder = tmp_path_factory.mktemp("label")
+        studies = folder / "studies"
+        studies.mkdir()
+        for name in KINDS:
+            write_picture(studies, name)
+        options = ["--backbone", "tiny", "--origin", VIEWER, "--host-name", PROXY]
+        return LabelServer(folder, studies, [str(bundle)], options)
+
+    return prepare
+
+
+@pytest.fixture(scope="session")
+def server(start) -> Iterator[LabelServer]:
+    """A server for tests that leave its model and studies as they are."""
+    with start() as started:
         yield started
 
 

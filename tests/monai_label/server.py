@@ -64,20 +64,25 @@ class LabelClient:
         """Return what the server offers."""
         return self.request("GET", "/info/").json()
 
+    def open_session(self, file: Path) -> Answer:
+        """Upload an image that is not kept, as Slicer does with one that its user has loaded."""
+        return self.multipart("PUT", "/session/", {}, {"files": file})
+
     def infer(self, model: str, image: str = "", file: Path | None = None, **params: Any) -> Answer:
         """Ask for the mask of an image of the studies, or of a ``file``."""
         files = {} if file is None else {"file": file}
         path = f"/infer/{model}?image={urllib.parse.quote_plus(image)}"
-        return self._multipart("POST", path, {**SLICER, **params}, files)
+        return self.multipart("POST", path, {**SLICER, **params}, files)
 
     def add_image(self, image: str, file: Path) -> Answer:
         """Upload an image to the studies."""
-        return self._multipart("PUT", f"/datastore/?image={urllib.parse.quote_plus(image)}", {}, {"file": file})
+        return self.multipart("PUT", f"/datastore/?image={urllib.parse.quote_plus(image)}", {}, {"file": file})
 
-    def save_label(self, image: str, file: Path) -> Answer:
+    def save_label(self, image: str, file: Path, tag: str = "") -> Answer:
         """Submit the mask of an image."""
         path = f"/datastore/label?image={urllib.parse.quote_plus(image)}"
-        return self._multipart("PUT", path, {"label_info": []}, {"label": file})
+        path += f"&tag={urllib.parse.quote_plus(tag)}" if tag else ""
+        return self.multipart("PUT", path, {"label_info": []}, {"label": file})
 
     def train(self, model: str, run_sync: bool = False, **params: Any) -> Answer:
         """Start training on all images that have a label; ``run_sync`` waits for its end."""
@@ -88,9 +93,16 @@ class LabelClient:
         config = self.info()[section][model]["config"]
         return {name: value[0] if isinstance(value, list) else value for name, value in config.items()}
 
-    def request(self, method: str, path: str, body: bytes | None = None, kind: str = "application/json") -> Answer:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        kind: str = "application/json",
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         """Send a request and return the answer, whatever its status."""
-        headers = {"Content-Type": kind} if body is not None else {}
+        headers = {**({"Content-Type": kind} if body is not None else {}), **(headers or {})}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=600) as answer:
@@ -98,7 +110,8 @@ class LabelClient:
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read(), error.headers.get("Content-Type", ""))
 
-    def _multipart(self, method: str, path: str, params: Mapping[str, Any], files: Mapping[str, Path]) -> Answer:
+    def multipart(self, method: str, path: str, params: Any, files: Mapping[str, Path]) -> Answer:
+        """Send a form with ``params`` as JSON, and with files."""
         boundary = uuid4().hex
         parts = [('name="params"', json.dumps(params).encode())]
         parts += [(f'name="{name}"; filename="{file.name}"', file.read_bytes()) for name, file in files.items()]
@@ -129,7 +142,7 @@ class LabelServer(LabelClient):
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         super().__init__(f"http://127.0.0.1:{port}")
-        self.app, self.log = folder / "app", folder / "server.log"
+        self.app, self.studies, self.log = folder / "app", studies, folder / "server.log"
         self.command = [str(PYTHON), "-W", "ignore", "-m", "monai_vlsm", "label-app", *bundles, "--start"]
         self.command += ["--app", str(self.app), "--studies", str(studies), "--port", str(port), *options]
 

@@ -12,7 +12,8 @@ import torch
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.monai_label.app_folder import add_bundle, server_command
+from monai_vlsm.monai_label.app_folder import AddedBundle, Address, add_bundle, server_command
+from monai_vlsm.monai_label.pinned import digest_of, require_unchanged
 from monai_vlsm.networks import load_backbone
 
 
@@ -21,8 +22,8 @@ def model_of(folder):
 
 
 def test_a_trained_bundle_is_copied_with_its_model(bundle, tmp_path):
-    name, done = add_bundle(tmp_path, str(bundle), backbone="tiny")
-    assert (name, "UNTRAINED" in done) == ("busi", False)
+    added = add_bundle(tmp_path, str(bundle), backbone="tiny")
+    assert added == AddedBundle("busi", tmp_path / "model" / "busi", copied=True, untrained=False)
     copied = model_of(tmp_path / "model" / "busi")
     assert all(torch.equal(tensor, copied[key]) for key, tensor in model_of(bundle).items())
 
@@ -43,8 +44,7 @@ def test_a_copy_that_has_learned_is_kept(bundle, tmp_path):
         }
     }
     torch.save(learned, path)
-    _, done = add_bundle(tmp_path, str(bundle), backbone="tiny")
-    assert "stays as it is" in done
+    assert not add_bundle(tmp_path, str(bundle), backbone="tiny").copied
     kept = model_of(tmp_path / "model" / "busi")
     assert all(torch.equal(tensor, kept[name]) for name, tensor in learned["model"].items())
 
@@ -59,8 +59,7 @@ def test_a_bundle_without_model_is_refused_with_both_ways_out(tmp_path, monkeypa
 
 def test_a_bundle_may_begin_untrained_when_asked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    _, done = add_bundle(tmp_path, "busi", backbone="tiny", untrained=True)
-    assert "UNTRAINED" in done
+    assert add_bundle(tmp_path, "busi", backbone="tiny", untrained=True).untrained
     assert model_of(tmp_path / "model" / "busi")
 
 
@@ -77,7 +76,7 @@ def test_a_model_of_another_network_is_refused_before_the_server_starts(bundle, 
         add_bundle(tmp_path, str(bundle), backbone="tiny")
 
 
-@pytest.mark.parametrize("name", ["inference", "train", "multi_gpu_train"])
+@pytest.mark.parametrize("name", ["inference", "train", "multi_gpu_train", "evaluate"])
 def test_code_in_a_bundle_is_refused_unless_it_is_trusted(bundle, tmp_path, name):
     source = shutil.copytree(bundle, tmp_path / "busi")
     config = source / "configs" / f"{name}.json"
@@ -85,10 +84,10 @@ def test_code_in_a_bundle_is_refused_unless_it_is_trusted(bundle, tmp_path, name
     with pytest.raises(DataError, match=rf"{name}\.json.*--trust"):
         add_bundle(tmp_path, str(source), backbone="tiny")
     assert not list((tmp_path / "model").iterdir())
-    assert add_bundle(tmp_path, str(source), backbone="tiny", trust=True)[0] == "busi"
+    assert add_bundle(tmp_path, str(source), backbone="tiny", trust=True).name == "busi"
 
 
-@pytest.mark.parametrize("name", ["train", "multi_gpu_train"])
+@pytest.mark.parametrize("name", ["train", "multi_gpu_train", "evaluate"])
 def test_a_configuration_that_is_not_there_cannot_hide_code_in_another_format(bundle, tmp_path, name):
     source = shutil.copytree(bundle, tmp_path / "busi")
     (source / "configs" / f"{name}.json").unlink()
@@ -100,7 +99,7 @@ def test_a_configuration_that_is_not_there_cannot_hide_code_in_another_format(bu
 def test_a_packed_bundle_is_taken(bundle, tmp_path, options):
     main(["package", str(bundle), "--out", str(tmp_path / "busi.zip"), *options])
     shutil.unpack_archive(tmp_path / "busi.zip", tmp_path)
-    assert add_bundle(tmp_path / "app", str(tmp_path / "busi"))[0] == "busi"
+    assert add_bundle(tmp_path / "app", str(tmp_path / "busi")).name == "busi"
 
 
 def test_a_failure_leaves_nothing_that_blocks_the_next_attempt(bundle, tmp_path):
@@ -109,7 +108,7 @@ def test_a_failure_leaves_nothing_that_blocks_the_next_attempt(bundle, tmp_path)
     with pytest.raises(DataError, match=r"conv\.weight"):
         add_bundle(tmp_path, str(source), backbone="tiny")
     shutil.copy(bundle / "models" / "model.pt", source / "models")
-    assert "copied to" in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    assert add_bundle(tmp_path, str(source), backbone="tiny").copied
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["busi"]
 
 
@@ -117,15 +116,15 @@ def test_a_backbone_that_does_not_fit_is_not_written_into_a_copy(bundle, tmp_pat
     add_bundle(tmp_path, str(bundle), backbone="tiny")
     with pytest.raises(RuntimeError):
         add_bundle(tmp_path, str(bundle), backbone=str(tmp_path / "nowhere"))
-    assert "stays as it is" in add_bundle(tmp_path, str(bundle))[1]
+    assert not add_bundle(tmp_path, str(bundle)).copied
 
 
 def test_a_model_trained_since_takes_the_place_of_an_untrained_one(bundle, tmp_path):
     source = shutil.copytree(bundle, tmp_path / "busi", ignore=shutil.ignore_patterns("models"))
     add_bundle(tmp_path, str(source), backbone="tiny", untrained=True)
-    assert "UNTRAINED" in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    assert add_bundle(tmp_path, str(source), backbone="tiny").untrained
     shutil.copytree(bundle / "models", source / "models")
-    assert "UNTRAINED" not in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    assert not add_bundle(tmp_path, str(source), backbone="tiny").untrained
     copied = model_of(tmp_path / "model" / "busi")
     assert all(torch.equal(tensor, copied[name]) for name, tensor in model_of(bundle).items())
 
@@ -137,7 +136,7 @@ def test_a_model_that_began_untrained_and_has_learned_is_kept(bundle, tmp_path):
     torch.save({"model": {name: tensor * 1 for name, tensor in model_of(bundle).items()}, "epoch": 1}, path)
     learned = path.read_bytes()
     shutil.copytree(bundle / "models", source / "models")
-    assert "UNTRAINED" not in add_bundle(tmp_path, str(source), backbone="tiny")[1]
+    assert not add_bundle(tmp_path, str(source), backbone="tiny").untrained
     assert path.read_bytes() == learned
 
 
@@ -152,7 +151,7 @@ def test_the_folder_of_a_backbone_is_written_as_an_absolute_path(bundle, tmp_pat
 def test_a_folder_that_is_no_bundle_does_not_hide_the_bundle_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "busi").mkdir()
-    assert add_bundle(tmp_path, "busi", backbone="tiny", untrained=True)[0] == "busi"
+    assert add_bundle(tmp_path, "busi", backbone="tiny", untrained=True).name == "busi"
 
 
 def test_two_bundles_of_one_name_are_refused(bundle, tmp_path):
@@ -168,9 +167,97 @@ def test_studies_that_are_not_there_are_not_created(tmp_path):
 
 
 def test_the_server_needs_no_network_and_listens_to_this_machine_only(tmp_path):
-    command = " ".join(server_command(tmp_path, Path("studies"), ["busi", "isic16"], "127.0.0.1", 8000))
+    command = " ".join(server_command(tmp_path, Path("studies"), ["busi", "isic16"], Address()))
     assert "--host 127.0.0.1 --port 8000" in command
     assert command.endswith("--conf models busi,isic16 --conf zoo_source ngc --conf sam2 false")
+
+
+@pytest.mark.parametrize(
+    "host", ["0.0.0.0", "::", "", "192.168.1.5", "label.example", "localhost.example", "0x7f000001"]
+)
+def test_an_address_that_other_machines_reach_is_refused_with_both_ways_out(tmp_path, host):
+    with pytest.raises(DataError, match=r"no login(.|\n)*ssh -L 8000(.|\n)*--host-name"):
+        main(["label-app", "busi", "--studies", str(tmp_path), "--app", str(tmp_path / "app"), "--host", host])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
+def test_an_address_of_this_machine_alone_is_taken(host):
+    assert Address(host).host == host
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "", "viewer.example", "https://a.example/path", "https://a.example, *"]
+)
+def test_what_is_no_origin_is_refused(origin):
+    with pytest.raises(DataError, match="an origin looks like"):
+        Address(origins=(origin,))
+
+
+@pytest.mark.parametrize("name", ["*", "", "*.example", "a.example:8000", "http://a.example", "a,b"])
+def test_what_is_no_host_name_is_refused(name):
+    with pytest.raises(DataError, match="a host name looks like"):
+        Address(host_names=(name,))
+
+
+@pytest.mark.parametrize(("app", "studies"), [("app", "app/model/busi/configs"), ("same", "same")])
+def test_studies_may_not_lie_in_the_app_as_uploads_would(tmp_path, app, studies):
+    (tmp_path / studies).mkdir(parents=True)
+    with pytest.raises(DataError, match="lie in the folder of the app"):
+        main(["label-app", "busi", "--studies", str(tmp_path / studies), "--app", str(tmp_path / app)])
+
+
+@pytest.mark.parametrize("path", ["docs/more.txt", "models/extra", "configs/more.json"])
+def test_a_link_in_a_bundle_is_refused(bundle, tmp_path, path):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    (tmp_path / "secret").write_text("of another person")
+    (source / path).symlink_to(tmp_path / "secret")
+    with pytest.raises(DataError, match="is a link"):
+        add_bundle(tmp_path / "app", str(source), backbone="tiny", trust=True)
+    assert not list((tmp_path / "app" / "model").iterdir())
+
+
+@pytest.mark.parametrize("name", ["a,b", "a b", ".a", "-a", "ä"])
+def test_a_name_that_is_no_part_of_an_address_is_refused(bundle, tmp_path, name):
+    source = shutil.copytree(bundle, tmp_path / name)
+    with pytest.raises(DataError, match="rename"):
+        add_bundle(tmp_path / "app", str(source), backbone="tiny")
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("configs/metadata.json", '{"version": "$print()"}'),
+        ("configs/logging.conf", "[loggers]\nkeys=root"),
+        ("scripts/__init__.py", "print()"),
+    ],
+)
+def test_other_files_that_run_are_refused_unless_trusted(bundle, tmp_path, path, text):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    (source / path).parent.mkdir(exist_ok=True)
+    (source / path).write_text(text)
+    with pytest.raises(DataError, match="--trust"):
+        add_bundle(tmp_path, str(source), backbone="tiny")
+
+
+@pytest.mark.parametrize("path", ["configs/train.json", "configs/metadata.json", "docs/README.md", "monai.py"])
+def test_a_file_that_changes_after_the_check_is_noticed(bundle, tmp_path, path):
+    add_bundle(tmp_path, str(bundle), backbone="tiny")
+    before = digest_of(tmp_path, ["busi"])
+    require_unchanged(tmp_path, ["busi"], before)
+    with (tmp_path / "model" / "busi" / path).open("a") as file:
+        file.write(" ")
+    with pytest.raises(DataError, match="label-app"):
+        require_unchanged(tmp_path, ["busi"], before)
+
+
+@pytest.mark.parametrize("path", ["models/model.pt", "eval/train.log"])
+def test_what_training_writes_is_no_change(bundle, tmp_path, path):
+    add_bundle(tmp_path, str(bundle), backbone="tiny")
+    before = digest_of(tmp_path, ["busi"])
+    (tmp_path / "model" / "busi" / path).parent.mkdir(exist_ok=True)
+    (tmp_path / "model" / "busi" / path).write_text("learned")
+    require_unchanged(tmp_path, ["busi"], before)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("monailabel") is not None, reason="MONAI Label is installed here")

@@ -9,6 +9,7 @@ import itk
 import numpy as np
 import pytest
 from monai_label.pictures import KINDS, write_picture
+from monai_label.server import SLICER
 
 from monai_vlsm.predictor import Predictor
 
@@ -41,7 +42,7 @@ def geometry(image):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_mask_lies_where_its_image_lies(server, read, tmp_path, name):
-    # ITK for Python has no images of byte vectors: the grey slice lies in the same place.
+    # ITK for Python has no images of byte vectors: the gray slice lies in the same place.
     image = itk.imread(str(write_picture(tmp_path, "slice" if name == "vector" else name)))
     mask = read(server.infer("busi", name))
     axes = image.GetImageDimension()
@@ -60,21 +61,38 @@ def test_a_mask_holds_what_the_package_finds(server, values, expected, name):
 
 
 def test_a_png_that_is_not_asked_for_by_slicer_is_answered_as_a_png(server, tmp_path, expected):
-    answer = server.infer("busi", "grey", prompt=PROMPT, result_extension="")
+    answer = server.infer("busi", "gray", prompt=PROMPT, result_extension="")
     (tmp_path / "answer.png").write_bytes(answer.mask)
     np.testing.assert_array_equal(
-        itk.array_from_image(itk.imread(str(tmp_path / "answer.png"))), expected("grey", PROMPT)
+        itk.array_from_image(itk.imread(str(tmp_path / "answer.png"))), expected("gray", PROMPT)
     )
 
 
 def test_an_uploaded_file_is_segmented_as_one_of_the_studies(server, values, tmp_path):
-    uploaded = server.infer("busi", file=write_picture(tmp_path, "colour"), prompt=PROMPT)
-    np.testing.assert_array_equal(values(uploaded), values(server.infer("busi", "colour", prompt=PROMPT)))
+    uploaded = server.infer("busi", file=write_picture(tmp_path, "color"), prompt=PROMPT)
+    np.testing.assert_array_equal(values(uploaded), values(server.infer("busi", "color", prompt=PROMPT)))
+
+
+def test_an_image_that_slicer_has_loaded_is_segmented_and_forgotten(server, values, tmp_path):
+    opened = server.open_session(write_picture(tmp_path, "slice")).json()["session_id"]
+    found = server.multipart("POST", f"/infer/busi?image=slice&session_id={opened}", SLICER, {})
+    np.testing.assert_array_equal(values(found), values(server.infer("busi", "slice")))
+    stored = server.app / "sessions" / opened
+    assert stored.is_dir()
+    assert server.request("DELETE", f"/session/{opened}").status == 200
+    assert not stored.exists()
+
+
+@pytest.mark.parametrize("strategy", ["random", "first"])
+def test_slicer_gets_a_next_sample_with_its_file(server, strategy):
+    sample = server.request("POST", f"/activelearning/{strategy}", b'{"client_id": "user-xyz"}').json()
+    assert sample["path"].startswith(str(server.studies / sample["id"]))
+    assert server.request("GET", f"/datastore/image?image={sample['id']}").status == 200
 
 
 def test_the_label_has_the_name_and_value_of_the_bundle(server):
     assert server.info()["models"]["busi"]["labels"] == {"tumor": 1}
-    assert server.infer("busi", "grey").json()["label_names"] == {"tumor": 1}
+    assert server.infer("busi", "gray").json()["label_names"] == {"tumor": 1}
 
 
 def test_slicer_shows_the_prompt_as_an_option(server):
@@ -82,47 +100,47 @@ def test_slicer_shows_the_prompt_as_an_option(server):
 
 
 def test_a_prompt_changes_the_mask_and_does_not_stick(server, values, expected):
-    before = values(server.infer("busi", "grey"))
-    other = values(server.infer("busi", "grey", prompt=PROMPT))
-    after = values(server.infer("busi", "grey"))
+    before = values(server.infer("busi", "gray"))
+    other = values(server.infer("busi", "gray", prompt=PROMPT))
+    after = values(server.infer("busi", "gray"))
     assert not np.array_equal(before, other)
     np.testing.assert_array_equal(after, before)
-    np.testing.assert_array_equal(before, expected("grey"))
+    np.testing.assert_array_equal(before, expected("gray"))
 
 
 @pytest.mark.parametrize("prompt", ["", "  "], ids=["empty", "blank"])
 def test_an_empty_prompt_is_the_default(server, values, prompt):
-    answer = values(server.infer("busi", "grey", prompt=prompt))
-    np.testing.assert_array_equal(answer, values(server.infer("busi", "grey")))
+    answer = values(server.infer("busi", "gray", prompt=prompt))
+    np.testing.assert_array_equal(answer, values(server.infer("busi", "gray")))
 
 
 @pytest.mark.parametrize("prompt", ["$monai_vlsm.errors.write()", "@network_def", "%busi.json::x", 'größer "5 mm"\n'])
 def test_a_prompt_is_text_and_nothing_else(server, values, expected, prompt):
-    np.testing.assert_array_equal(values(server.infer("busi", "grey", prompt=prompt)), expected("grey", prompt))
+    np.testing.assert_array_equal(values(server.infer("busi", "gray", prompt=prompt)), expected("gray", prompt))
 
 
 def test_a_prompt_runs_no_code(server, tmp_path):
-    server.infer("busi", "grey", prompt=f"$__import__('pathlib').Path({str(tmp_path / 'written')!r}).touch()")
+    server.infer("busi", "gray", prompt=f"$__import__('pathlib').Path({str(tmp_path / 'written')!r}).touch()")
     assert not (tmp_path / "written").exists()
 
 
 @pytest.mark.parametrize(
     ("request_", "status", "reason"),
     [
-        ({"image": ""}, 500, "Neither Image nor File"),
+        ({"image": ""}, 400, "Neither Image nor File"),
         ({"image": "nobody"}, 404, "there is no image 'nobody'"),
-        ({"image": "grey", "prompt": 5}, 400, "a prompt must be a string, not 5"),
-        ({"image": "grey", "prompt": ["cyst"]}, 400, "a prompt must be a string"),
-        ({"image": "grey", "prompt": {"_target_": "os.getcwd"}}, 400, "a prompt must be a string"),
-        ({"image": "grey", "prompt": "x" * 10_000}, 400, "this one has 10000"),
-        ({"image": "grey", "model": "wrong"}, 404, "there is no model 'wrong', this server has ['busi']"),
+        ({"image": "gray", "prompt": 5}, 400, "a prompt must be a string, not 5"),
+        ({"image": "gray", "prompt": ["cyst"]}, 400, "a prompt must be a string"),
+        ({"image": "gray", "prompt": {"_target_": "os.getcwd"}}, 400, "a prompt must be a string"),
+        ({"image": "gray", "prompt": "x" * 10_000}, 400, "this one has 10000"),
+        ({"image": "gray", "model": "wrong"}, 404, "there is no model 'wrong', this server has ['busi']"),
     ],
     ids=["no image", "unknown image", "number", "list", "configuration", "10000 characters", "unknown model"],
 )
 def test_a_wrong_request_gets_a_reason_and_the_server_lives_on(server, request_, status, reason):
     answer = server.infer(**{"model": "busi", **request_})
     assert (answer.status, reason in answer.reason) == (status, True), answer.body
-    assert server.infer("busi", "grey").status == 200
+    assert server.infer("busi", "gray").status == 200
 
 
 def huge_nifti(compressed):
@@ -154,4 +172,4 @@ def test_an_unreadable_file_gets_a_reason_and_the_server_lives_on(server, tmp_pa
     answer = server.infer("busi", file=tmp_path / name)
     assert (answer.status, "cannot be read" in answer.reason) == (400, True), answer.body
     assert server.memory() - memory < 200
-    assert server.infer("busi", "grey").status == 200
+    assert server.infer("busi", "gray").status == 200

@@ -18,7 +18,7 @@ from monai_vlsm.networks import (
 )
 
 KINDS = ["dense", "shallow", "zero_shot", "decoder", "full"]
-BUFFERS = {"default_input_ids", "default_attention_mask", "backbone_fingerprint"}
+BUFFERS = {"default_input_ids", "default_attention_mask", "facts", "checksum"}
 FIRST = "vision_attention_adapters.0.down.weight"
 
 
@@ -91,7 +91,7 @@ def empty(state):
         (missing, f"1 tensors are missing, the first is '{FIRST}'"),
         (unexpected, "nothing is missing; 1 are unexpected, the first is 'more.weight'"),
         (other_shape, rf"'{FIRST}' has the shape \(7, 32\) in the checkpoint, \(6, 32\) in this network"),
-        (empty, "tensors are missing, the first is 'backbone_fingerprint'"),
+        (empty, "tensors are missing, the first is 'checksum'"),
     ],
 )
 def test_wrong_state_names_the_first_key_and_changes_nothing(make_network, spoil, message, strict):
@@ -203,7 +203,7 @@ def test_file_without_named_tensors_is_refused(make_network, tmp_path, content):
 
 def test_file_that_does_not_fit_is_named(make_network, tmp_path):
     torch.save(make_network("shallow").state_dict(), tmp_path / "model.pt")
-    with pytest.raises(DataError, match=r"model.pt': the checkpoint does not fit this network"):
+    with pytest.raises(DataError, match=r"model.pt': the checkpoint was trained with the method 'shallow'"):
         load_checkpoint(make_network("dense"), tmp_path / "model.pt")
 
 

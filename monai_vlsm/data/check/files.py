@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 
-from monai_vlsm.data.names import MEDICAL_SUFFIXES
+from monai_vlsm.data.masks import kind_of_mask
+from monai_vlsm.data.names import is_medical
+from monai_vlsm.data.pictures import digest_of_pixels
 from monai_vlsm.errors import UserError
 
 Entries = Mapping[str, Sequence[Mapping[str, Any]]]
 Reader = Callable[[str], np.ndarray]
-
-_MANY = 20
-_FAR = 0.2
 
 
 @dataclass(frozen=True)
@@ -88,21 +86,15 @@ def read_files(
 
 
 def _digest(pixels: np.ndarray) -> str:
-    as_bytes = (np.ascontiguousarray(pixels) * 255).round().astype(np.uint8)
-    return hashlib.sha256(f"{as_bytes.shape}".encode() + as_bytes.tobytes()).hexdigest()
+    as_bytes = (pixels * 255).round().astype(np.uint8)
+    return digest_of_pixels(np.moveaxis(as_bytes, (0, 1, 2), (-1, 1, 0)))
 
 
 def _look_at_values(path: str, values: np.ndarray, files: FileFacts) -> None:
-    """Tell masks of several classes and masks with soft edges from those of two values."""
-    found, counts = np.unique(values[values > 0], return_counts=True)
-    if len(found) < 2:
-        return
-    top = 1 if found[-1] <= 1 else 255 if found[-1] <= 255 else 65535
-    between = counts[(found > top / 4) & (found < 3 * top / 4)].sum() / counts.sum()
-    # In medical files all above 0 is mask, in pictures what is above the middle of the range.
-    if path.lower().endswith(MEDICAL_SUFFIXES) or (len(found) <= _MANY and between > _FAR) or found[-1] <= top / 2:
-        files.labels[path] = found.tolist()
-    else:
+    kind = kind_of_mask(values, above_zero=is_medical(path))
+    if kind == "label map" or values.min() < 0:
+        files.labels[path] = np.unique(values[values != 0]).tolist()
+    elif kind == "soft":
         files.soft.append(path)
 
 
@@ -112,6 +104,9 @@ def check_files(entries: Entries, files: FileFacts) -> Iterable[Finding]:
         reasons = tuple(f"{path}: {reason}" for path, reason in files.unreadable.items())
         yield Finding("error", "files that cannot be used; mend or remove them", reasons)
     pairs = {(entry["image"], entry["label"]) for items in entries.values() for entry in items}
+    alike = tuple(sorted(image for image, label in pairs if image == label))
+    if alike:
+        yield Finding("error", "entries whose mask is the image itself; name the mask under 'label'", alike)
     wrong = [
         f"{image} ({_size(files.shapes[image])}) and {label} ({_size(files.shapes[label])})"
         for image, label in sorted(pairs)
@@ -125,7 +120,8 @@ def check_files(entries: Entries, files: FileFacts) -> Iterable[Finding]:
         yield Finding("error", text, volumes)
     if files.labels:
         listed = (f"{path} ({', '.join(f'{v:g}' for v in found[:6])})" for path, found in files.labels.items())
-        text = "masks that hold several values, which training takes as one class; write a mask for each class"
+        text = "masks that hold several values or some below 0, while training takes what is above 0 as one class; "
+        text += "write a mask of 0 and 255 for each class"
         yield Finding("error", text, tuple(listed))
     if files.soft:
         text = "masks with values in between, which are cut in the middle of the range; save masks as PNG of 0 and 255"

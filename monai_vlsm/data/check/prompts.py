@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from monai_vlsm.data.check.files import Entries, FileFacts, Finding
+from monai_vlsm.data.prompts import MAX_TOKENS
 
-MAX_TOKENS = 77
 _DIFFERENT = 0.2
 _ENOUGH = 10
 _RARE = 0.05

@@ -10,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.data.datalist import PUBLISHED_FILES
 from monai_vlsm.data.prepare.download import download, file_sha256
+from monai_vlsm.data.prompts import MEDVLSM_COMMIT
 from monai_vlsm.data.sets import DatasetFacts
 from monai_vlsm.data.sets.raw import optional_module
 from monai_vlsm.errors import DataError, MissingFileError
@@ -19,10 +21,9 @@ CHECKSUMS = Path(__file__).with_name("annotations.sha256")
 """Every published file, as ``sha256sum`` prints it: medvlsm/FOLDER/anns/*.json, medclipseg/FOLDER/Prompts_Folder/*."""
 
 _ADDRESSES = {
-    "medvlsm": "https://raw.githubusercontent.com/naamiinepal/medvlsm/80347bcd8ba270e3b111148b797976cecab24406/data",
+    "medvlsm": f"https://raw.githubusercontent.com/naamiinepal/medvlsm/{MEDVLSM_COMMIT}/data",
     "medclipseg": "https://raw.githubusercontent.com/HealthX-Lab/MedCLIPSeg/59d3d89ca266064c8225f1e042dd93ed23fcfcd3/data",
 }
-_MEDVLSM_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
 _MEDCLIPSEG_FILES = {"training": "Train_text", "validation": "Val_text", "test": "Test_text_original"}
 # Prompts with which MedCLIPSeg tries how robust a network is; there are some for test images only.
 _VARIANTS = {"p3": "underdescriptive", "p4": "missing_location", "p5": "overdescriptive", "p6": "contradictory"}
@@ -55,23 +56,23 @@ class Annotations:
     def __init__(self, folder: Path | None = None, progress: bool = True) -> None:
         self.folder, self.progress = folder, progress
 
-    def medvlsm(self, data_set: DatasetFacts) -> list[Annotation]:
+    def medvlsm(self, facts: DatasetFacts) -> list[Annotation]:
         """Return the entries of naamiinepal/medvlsm (MIT), in their published order."""
         entries = []
-        for split, name in _MEDVLSM_FILES.items():
-            path = f"medvlsm/{data_set.medvlsm}/anns/{name}"
+        for split, name in PUBLISHED_FILES.items():
+            path = f"medvlsm/{facts.medvlsm}/anns/{name}"
             if path not in known_checksums():  # the training entries of CAMUS were not published
                 continue
             # CAMUS numbers the patients of its test set anew.
-            folder = ("test/" if split == "test" else "train/") if data_set.name == "camus" else ""
+            folder = ("test/" if split == "test" else "train/") if facts.name == "camus" else ""
             for entry in json.loads(self.path(path).read_text(encoding="utf-8")):
                 prompts = {level: _texts(value) for level, value in entry["prompts"].items()}
                 entries.append(Annotation(folder + os.path.splitext(entry["mask_name"])[0], split, prompts))
         return entries
 
-    def medclipseg(self, data_set: DatasetFacts) -> list[Annotation]:
+    def medclipseg(self, facts: DatasetFacts) -> list[Annotation]:
         """Return the entries of HealthX-Lab/MedCLIPSeg (Apache-2.0): p2, and variants of it as p3 to p6."""
-        variants = {level: dict(self._rows(data_set, f"Test_text_{variant}")) for level, variant in _VARIANTS.items()}
+        variants = {level: dict(self._rows(facts, f"Test_text_{variant}")) for level, variant in _VARIANTS.items()}
         return [
             Annotation(
                 key,
@@ -82,12 +83,12 @@ class Annotations:
                 },
             )
             for split, name in _MEDCLIPSEG_FILES.items()
-            for key, text in self._rows(data_set, name)
+            for key, text in self._rows(facts, name)
         ]
 
-    def subsets(self, data_set: DatasetFacts) -> dict[str, list[str]]:
+    def subsets(self, facts: DatasetFacts) -> dict[str, list[str]]:
         """Return the published subsets of the training images: {"0.1": keys, "0.25": ..., "0.5": ...}."""
-        rows = {f"{percent / 100:g}": self._rows(data_set, f"Train_text_{percent}") for percent in _FRACTIONS}
+        rows = {f"{percent / 100:g}": self._rows(facts, f"Train_text_{percent}") for percent in _FRACTIONS}
         return {fraction: [key for key, _ in found] for fraction, found in rows.items() if found}
 
     def path(self, name: str) -> Path:
@@ -114,9 +115,9 @@ class Annotations:
             raise DataError(f"{str(path)!r} is not the file that was published: its checksum differs. Fetch it again.")
         return path
 
-    def _rows(self, data_set: DatasetFacts, name: str) -> list[tuple[str, str]]:
+    def _rows(self, facts: DatasetFacts, name: str) -> list[tuple[str, str]]:
         """Return (key, text) of a sheet; nothing if there is no such sheet or it is empty."""
-        path = f"medclipseg/{data_set.medclipseg}/Prompts_Folder/{name}.xlsx"
+        path = f"medclipseg/{facts.medclipseg}/Prompts_Folder/{name}.xlsx"
         return list(_read_sheet(self.path(path))) if path in known_checksums() else []
 
 

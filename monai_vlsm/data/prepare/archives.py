@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
+import errno
+import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
+from typing import IO
 
 from tqdm.auto import tqdm
 
+from monai_vlsm.data.names import ARCHIVE_SUFFIXES, FOREIGN_ARCHIVE_SUFFIXES, TAR_SUFFIXES
 from monai_vlsm.data.whole import require_space
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError, UserError
 
-_OTHERS = (".rar", ".7z")
-_DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError),
-    *(EOFError, NotImplementedError, RuntimeError),
-)
+_MOST_ENTRIES = 1_000_000
+_MOST_TIMES = 200
+"""What is unpacked may be so many times as large as the download; raw masks shrink to a hundredth."""
+_ALWAYS_ALLOWED = 1 << 30
+"""Bytes that may be unpacked from any download, however small."""
+_CHUNK = 1 << 20  # bytes
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A file in an archive.
+
+    Args:
+        name: with forward slashes, as the archive has it.
+        size: bytes, as the archive claims.
+        is_plain: whether it is a file, not a link, a device or a file with holes.
+        open: gives its content.
+    """
+
+    name: str
+    size: int
+    is_plain: bool
+    open: Callable[[], IO[bytes]]
 
 
 @contextmanager
 def open_sources(sources: Sequence[Path], scratch: Path, progress: bool = True) -> Iterator[list[Path]]:
     """Give folders with the content of ``sources``; what was unpacked is gone afterwards.
+
+    Archives in archives are unpacked, too, one level deep.
 
     Args:
         sources: folders, which may hold archives themselves, and archives (zip, tar).
@@ -35,8 +59,8 @@ def open_sources(sources: Sequence[Path], scratch: Path, progress: bool = True) 
 
     Raises:
         MissingFileError: if a source does not exist.
-        DataError: if an archive is damaged, of an unknown kind, too large for the disk, or has entries that would be
-            written elsewhere.
+        DataError: if an archive is damaged, locked, of an unknown kind, too large for the disk, a decompression bomb,
+            or has entries that would be written elsewhere.
     """
     with TemporaryDirectory(dir=scratch, prefix=".unpacked-") as unpacked:
         roots: list[Path] = []
@@ -44,63 +68,147 @@ def open_sources(sources: Sequence[Path], scratch: Path, progress: bool = True) 
             if not source.exists():
                 raise MissingFileError(f"there is no {str(source.absolute())!r}: give what you have downloaded.")
             roots += [source] if source.is_dir() else []
-            for archive in _archives(source):
-                folder = Path(unpacked) / f"{len(roots)}" / archive.stem
-                _unpack(archive, folder, progress)
-                roots.append(folder)
+            for archive in _archives_of(source):
+                roots += _unpack_with_inner(archive, Path(unpacked) / f"{len(roots)}", progress)
         yield roots
 
 
-def _archives(source: Path) -> list[Path]:
+def _archives_of(source: Path) -> list[Path]:
     if source.is_dir():
         return sorted(path for path in source.iterdir() if path.is_file() and _is_archive(path))
-    if source.suffix.lower() in _OTHERS:
+    if source.name.lower().endswith(FOREIGN_ARCHIVE_SUFFIXES):
         raise DataError(f"{str(source)!r} cannot be unpacked here: unpack it yourself and give the folder.")
-    if not _is_archive(source):
+    if not (_is_archive(source) or _is_zip(source)):
         raise DataError(f"{str(source)!r} is neither a folder nor a complete zip or tar archive: fetch it again.")
     return [source]
 
 
 def _is_archive(path: Path) -> bool:
-    named = path.name.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz"))
-    return named or zipfile.is_zipfile(path)
+    """Tell archives by their names, or by their content where the server gave no name (but no xlsx, which are zips)."""
+    return path.name.lower().endswith(ARCHIVE_SUFFIXES) or (not path.suffix and _is_zip(path))
 
 
-def _unpack(archive: Path, folder: Path, progress: bool) -> None:
+def _is_zip(path: Path) -> bool:
+    """Tell a zip by its content, but for a tar that has one in it."""
     try:
-        if zipfile.is_zipfile(archive):
-            with zipfile.ZipFile(archive) as file:
-                members = file.infolist()
-                _check([member.filename for member in members], archive)
-                _extract(file, members, sum(member.file_size for member in members), folder, archive.name, progress)
-        else:
-            with tarfile.open(archive) as file:
-                entries = [entry for entry in file if entry.isfile() or not entry.isdir()]
-                _check([entry.name for entry in entries], archive, [e.name for e in entries if not e.isfile()])
-                _extract(file, entries, sum(entry.size for entry in entries), folder, archive.name, progress)
-    except _DAMAGED as error:
-        raise DataError(f"the archive {str(archive)!r} is damaged or incomplete ({error}): fetch it again.") from error
+        return not path.name.lower().endswith(TAR_SUFFIXES) and zipfile.is_zipfile(path)
+    except Exception:  # whatever a damaged directory of a zip leads to
+        return False
 
 
-def _check(names: Sequence[str], archive: Path, links: Sequence[str] = ()) -> None:
-    """Refuse names that lead out of the folder (also those of Windows), links and devices."""
-    outside = [
-        name
-        for name in names
-        if PurePosixPath(name).is_absolute() or PureWindowsPath(name).anchor or ".." in PureWindowsPath(name).parts
-    ]
-    if outside or links:
-        name = [*outside, *links][0]
+def _unpack_with_inner(archive: Path, folder: Path, progress: bool) -> list[Path]:
+    """Unpack an archive, and those in it, below ``folder``; return the folders, one per archive."""
+    allowed = max(_ALWAYS_ALLOWED, _MOST_TIMES * archive.stat().st_size)
+    roots = [folder / archive.stem]
+    allowed -= _unpack(archive, roots[0], allowed, progress)
+    inner = [path for path in sorted(roots[0].rglob("*")) if path.is_file() and _is_archive(path)]
+    for number, path in enumerate(inner):
+        if path.name.startswith(".") or "__MACOSX" in path.parts:
+            continue
+        roots.append(folder / f"inner {number}" / path.stem)
+        allowed -= _unpack(path, roots[-1], allowed, progress)
+        path.unlink()
+    return roots
+
+
+def _unpack(archive: Path, folder: Path, allowed: int, progress: bool) -> int:
+    """Unpack one archive of at most ``allowed`` bytes, and return how many there were."""
+    folder.mkdir(parents=True)
+    try:
+        with zipfile.ZipFile(archive) if _is_zip(archive) else tarfile.open(archive) as file:
+            entries = _zip_entries(file) if isinstance(file, zipfile.ZipFile) else _tar_entries(file)
+            size = sum(entry.size for entry in entries)
+            _require_trustworthy(entries, archive)
+            _require_no_bomb(size, allowed, archive)
+            require_space(folder, size, f"unpack {archive.name}")
+            for entry in tqdm(entries, desc=f"Unpacking {archive.name}", unit="file", disable=not progress):
+                _write(entry, folder)
+            return size
+    except UserError:
+        raise
+    except Exception as error:  # damaged archives lead to any kind of error in the libraries
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        reason = str(error) or type(error).__name__
+        raise DataError(f"the archive {str(archive)!r} is damaged or incomplete ({reason}): fetch it again.") from error
+
+
+def _zip_entries(file: zipfile.ZipFile) -> list[_Entry]:
+    infos = [info for info in file.infolist() if not info.is_dir()]
+    locked = next((info.filename for info in infos if info.flag_bits & 1), None)
+    if locked is not None:
         raise DataError(
-            f"the archive {str(archive)!r} was not unpacked: its entry {name!r} would be written outside of "
+            f"the archive {str(file.filename)!r} is locked with a password ({locked!r}): unpack it yourself and give "
+            "the folder."
+        )
+    # Entries of a bomb share their bytes.
+    if sum(info.compress_size for info in infos) > Path(str(file.filename)).stat().st_size:
+        raise zipfile.BadZipFile("its entries overlap")
+    return [
+        _Entry(info.filename, info.file_size, not stat.S_ISLNK(info.external_attr >> 16), partial(file.open, info))
+        for info in infos
+    ]
+
+
+def _tar_entries(file: tarfile.TarFile) -> list[_Entry]:
+    entries, last = [], -1
+    for info in file:
+        if info.size < 0 or info.offset <= last:
+            raise tarfile.ReadError("its headers lead backwards")
+        last = info.offset
+        if not info.isdir():
+            plain = info.isreg() and not info.issparse()
+            entries.append(_Entry(info.name, info.size, plain, partial(_open_in_tar, file, info)))
+        if len(entries) > _MOST_ENTRIES:
+            break
+    return entries
+
+
+def _open_in_tar(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = file.extractfile(info)
+    if content is None:
+        raise tarfile.ReadError(f"{info.name!r} has no content")
+    return content
+
+
+def _require_trustworthy(entries: Sequence[_Entry], archive: Path) -> None:
+    """Refuse links and devices, names that lead out of the folder (also those of Windows), and names that are twice."""
+    refused = next((entry.name for entry in entries if not entry.is_plain or not _stays_inside(entry.name)), None)
+    if refused is not None:
+        raise DataError(
+            f"the archive {str(archive)!r} was not unpacked: its entry {refused!r} would be written outside of "
             "the folder, or is no plain file. Do not trust it."
+        )
+    names = Counter(PurePosixPath(entry.name) for entry in entries)
+    twice = next((name for name, count in names.items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"the archive {str(archive)!r} was not unpacked: it has two entries {str(twice)!r}.")
+
+
+def _stays_inside(name: str) -> bool:
+    """Tell whether a name can be used below any folder of any system."""
+    windows = PureWindowsPath(name)
+    return name.isprintable() and not (windows.anchor or ".." in windows.parts) and PurePosixPath(name).name != ""
+
+
+def _require_no_bomb(size: int, allowed: int, archive: Path) -> None:
+    if size > allowed:
+        raise DataError(
+            f"the archive {str(archive)!r} was not unpacked: with {size / 1e6:,.0f} MB its content is more than "
+            f"{_MOST_TIMES} times as large as the download. Do not trust it, or unpack it yourself and give the folder."
         )
 
 
-def _extract(
-    file: zipfile.ZipFile | tarfile.TarFile, members: Sequence, size: int, folder: Path, name: str, progress: bool
-) -> None:
-    folder.mkdir(parents=True)
-    require_space(folder, size, f"unpack {name}")
-    for member in tqdm(members, desc=f"Unpacking {name}", unit="file", disable=not progress):
-        file.extract(member, folder)
+def _write(entry: _Entry, folder: Path) -> None:
+    """Write one file, without the dates, rights and owners that the archive claims."""
+    path = folder / entry.name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = entry.size
+    with entry.open() as source, path.open("xb") as target:
+        while chunk := source.read(min(_CHUNK, left + 1)):
+            left -= len(chunk)
+            if left < 0:
+                break
+            target.write(chunk)
+    if left:
+        raise EOFError(f"{entry.name!r} has another size than the archive says")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections import Counter
@@ -17,13 +16,15 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.data.datalist import SPLITS, write_datalist
 from monai_vlsm.data.folder import is_there
+from monai_vlsm.data.masks import Mask
+from monai_vlsm.data.pictures import MORE_THAN_8_BITS, digest_of_pixels
 from monai_vlsm.data.prepare.annotations import Annotation, Annotations
 from monai_vlsm.data.prepare.archives import open_sources
 from monai_vlsm.data.prepare.placing import PreparedCase, SplitEntry, assign_splits, require_groups
 from monai_vlsm.data.prompts import LocationRule, prompts_from_mask
 from monai_vlsm.data.sets import DATASETS, DatasetFacts, find_cases
 from monai_vlsm.data.sets.brain import tumor_in
-from monai_vlsm.data.sets.raw import Mask, RawCase, RawFiles, open_picture
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, open_raw_picture
 from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError, UserError
 
@@ -196,20 +197,15 @@ def _write_image(case: RawCase, path: Path) -> tuple[tuple[int, int], str]:
     if not isinstance(source, Path):
         picture = Image.fromarray(source())
         picture.save(path)
-        return picture.size, _digest(picture)
-    picture = open_picture(source)
+        return picture.size, digest_of_pixels(np.array(picture.convert("RGB")))
+    picture = open_raw_picture(source)
+    if picture.mode in MORE_THAN_8_BITS:
+        raise DataError(f"its image has values beyond 8 bits (mode {picture.mode}), which is not expected in this set")
     if source.suffix.lower() == path.suffix.lower():
         shutil.copyfile(source, path)
-    elif picture.mode[0] in "IF":
-        raise DataError(f"its image has values beyond 8 bits (mode {picture.mode}), which is not expected in this set")
     else:
         picture.convert("RGB" if picture.mode not in ("L", "RGB") else picture.mode).save(path)
-    return picture.size, _digest(picture)
-
-
-def _digest(picture: Image.Image) -> str:
-    pixels = picture if picture.mode[0] in "IF" else picture.convert("RGB")
-    return hashlib.sha256(f"{pixels.size} {pixels.mode}".encode() + pixels.tobytes()).hexdigest()
+    return picture.size, digest_of_pixels(np.array(picture.convert("RGB")))
 
 
 def _write_mask(mask: Mask, path: Path) -> None:

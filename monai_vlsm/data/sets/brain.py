@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.sets.facts import ASK, MEDCLIPSEG, DatasetFacts
-from monai_vlsm.data.sets.raw import Mask, RawCase, RawFiles, optional_module
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, optional_module
 from monai_vlsm.errors import DataError
 
 _FIGSHARE = "https://ndownloader.figshare.com/files"

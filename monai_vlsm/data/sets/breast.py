@@ -8,8 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.data.masks import Mask
+from monai_vlsm.data.names import RASTER_SUFFIXES
 from monai_vlsm.data.sets.facts import ASK, MEDCLIPSEG, NO_TERMS, DatasetFacts
-from monai_vlsm.data.sets.raw import Mask, RawCase, RawFiles, pair, prepared_name, read_mask, read_mask_of, union
+from monai_vlsm.data.sets.raw import (
+    RawCase,
+    RawFiles,
+    one_per_name,
+    pair,
+    prepared_name,
+    read_mask,
+    read_named_mask,
+    union,
+)
 from monai_vlsm.errors import MissingFileError
 
 _BREAST = "in the breast ultrasound image"
@@ -31,15 +42,15 @@ def _breast(name: str, title: str, **facts: Any) -> DatasetFacts:
 
 def busi(files: RawFiles) -> list[RawCase]:
     """Read benign/, malignant/ and normal/; an image may have several masks, which are one annotation."""
-    images: dict[tuple[str, str], Path] = {}
-    masks: dict[tuple[str, str], list[Path]] = defaultdict(list)
     pattern = r"(?P<kind>benign|malignant|normal)/(?P=kind) ?\((?P<number>\d+)\)(?P<mask>_mask(?:_\d+)?)?\.png"
-    for path, found in files.matching(pattern):
-        which = (found["kind"].lower(), found["number"])
-        if found["mask"]:
-            masks[which].append(path)
-        else:
-            images[which] = path
+    found = one_per_name(
+        ((match["kind"].lower(), match["number"], (match["mask"] or "").lower()), path)
+        for path, match in files.matching(pattern)
+    )
+    images = {(kind, number): path for (kind, number, mask), path in found.items() if not mask}
+    masks: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    for (kind, number, mask), path in found.items():
+        masks[kind, number] += [path] if mask else []
     return [
         RawCase(
             image=f"{number}_{kind}.png",
@@ -65,8 +76,9 @@ def busbra_patient(stem: str) -> str:
 def busbra(files: RawFiles) -> list[RawCase]:
     """Read Images/ and Masks/; the number in a name is the patient."""
     return pair(
-        files.in_folder("Images"),
-        files.in_folder("Masks"),
+        files,
+        "Images",
+        "Masks",
         mask_stem=lambda stem: stem.replace("bus_", "mask_"),
         label_stem=lambda stem: stem,
         group=busbra_patient,
@@ -75,16 +87,19 @@ def busbra(files: RawFiles) -> list[RawCase]:
 
 def buid(files: RawFiles) -> list[RawCase]:
     """Read "N Benign Image.bmp" beside "N Benign Mask.tif", and the same for malignant tumours."""
-    images: dict[str, Path] = {}
-    masks: dict[str, Path] = {}
-    for path, found in files.matching(r"(?P<case>\d+ (?:Benign|Malignant)) (?P<what>Image|Mask)\.\w+"):
-        (images if found["what"].lower() == "image" else masks)[found["case"]] = path
+    pattern = r"(?P<case>\d+ (?:Benign|Malignant)) (?P<what>Image|Mask)\.\w+"
+    found = one_per_name(
+        ((match["case"], match["what"].lower()), path)
+        for path, match in files.matching(pattern)
+        if path.suffix.lower() in RASTER_SUFFIXES
+    )
+    images = {case: path for (case, what), path in found.items() if what == "image"}
     return [
         RawCase(
             image=prepared_name(path),
             label=f"{path.stem}.png",
             image_source=path,
-            read_mask=partial(read_mask_of, masks, case),
+            read_mask=partial(read_named_mask, found.get((case, "mask")), f"{case} Mask"),
         )
         for case, path in images.items()
     ]
@@ -92,7 +107,7 @@ def buid(files: RawFiles) -> list[RawCase]:
 
 def udiat(files: RawFiles) -> list[RawCase]:
     """Read original/ and GT/."""
-    return pair(files.in_folder("original"), files.in_folder("GT"))
+    return pair(files, "original", "GT")
 
 
 SETS = (

@@ -6,8 +6,9 @@ import json
 from functools import partial
 from typing import Any
 
+from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.sets.facts import DatasetFacts
-from monai_vlsm.data.sets.raw import Mask, RawCase, RawFiles, optional_module, pair_parts, prepared_name
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, optional_module, pair_parts, prepared_name
 
 
 def chexlocalize(files: RawFiles) -> list[RawCase]:

@@ -10,6 +10,7 @@ from monai_vlsm.data.sets.raw import RawCase, RawFiles
 MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/main"
 """Where the copies of MedCLIPSeg are."""
 ASK = "Ask the authors before you pass images on."
+MEDVLSM_PROMPTS = "The prompts of the published annotations come from\nhttps://github.com/naamiinepal/medvlsm (MIT)."
 NO_TERMS = f"No licence was found with the images. {ASK}"
 
 
@@ -26,6 +27,7 @@ class DatasetFacts:
         source: where the images come from.
         licence: terms of the images, in a sentence or two.
         citation: of the data set.
+        prompt_source: where the prompts come from, a sentence.
         size: number of images, in words.
         raw: the files that ``prepare --source`` takes.
         downloads: addresses of these files where no form has to be signed.
@@ -40,7 +42,7 @@ class DatasetFacts:
         class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
         evaluate_with: bundle whose network is evaluated on it; such a set has no bundle of its own.
         backbone: default of the bundle.
-        learning_rate: of AdamW.
+        learning_rate: of AdamW; None is that of the method.
         batch_size: images per step.
         max_epochs: at most; training stops early when validation Dice does.
         lr_patience: epochs without a lower validation loss before the learning rate falls.
@@ -54,6 +56,7 @@ class DatasetFacts:
     source: str
     licence: str
     citation: str
+    prompt_source: str = MEDVLSM_PROMPTS
     size: str = ""
     raw: str = ""
     downloads: tuple[str, ...] = ()
@@ -65,7 +68,7 @@ class DatasetFacts:
     leaks: str = ""
     evaluate_with: str = ""
     backbone: str = "CIDAS/clipseg-rd64-refined"
-    learning_rate: float = 1e-3
+    learning_rate: float | None = None
     batch_size: int = 32
     max_epochs: int = 200
     lr_patience: int = 5

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.prompts import number_in_words
 from monai_vlsm.data.sets.facts import DatasetFacts
-from monai_vlsm.data.sets.raw import Mask, RawCase, RawFiles, optional_module
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, optional_module
 from monai_vlsm.errors import MissingFileError
 
 STRUCTURES = {1: "Left ventricular cavity", 2: "Myocardium", 3: "Left atrium cavity"}

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from monai_vlsm.data.sets.facts import NO_TERMS, DatasetFacts
-from monai_vlsm.data.sets.raw import RawCase, RawFiles, empty_mask, read_mask_of
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, empty_mask, read_named_mask
 
 
 def eus(files: RawFiles) -> list[RawCase]:
@@ -24,7 +24,9 @@ def eus(files: RawFiles) -> list[RawCase]:
                 image=name,
                 label=name,
                 image_source=path,
-                read_mask=partial(empty_mask, path) if healthy else partial(read_mask_of, masks[patient], path.stem),
+                read_mask=partial(empty_mask, path)
+                if healthy
+                else partial(read_named_mask, masks[patient].get(path.stem), path.stem),
                 group=patient,
             )
         )

@@ -20,41 +20,47 @@ _CLINICDB_STARTS = (
     *(1, 26, 51, 68, 79, 104, 127, 152, 178, 200, 206, 228, 253, 278, 298, 318, 343, 364, 384, 409, 429, 448, 467),
     *(479, 504, 529, 547, 572, 592),
 )
+_CLINICDB_FRAMES = 612
 
 
 def kvasir_seg(files: RawFiles) -> list[RawCase]:
     """Read images/ and masks/ with JPEG masks."""
-    return pair(files.in_folder("images"), files.in_folder("masks"))
+    return pair(files, "images", "masks")
 
 
 def bkai(files: RawFiles) -> list[RawCase]:
     """Read train/ and train_gt/, neoplastic polyps red and others green."""
-    return pair(files.in_folder("train"), files.in_folder("train_gt"))
+    return pair(files, "train", "train_gt")
 
 
 def clinicdb_sequence(stem: str) -> str:
-    """Return the video sequence of a frame, "sequence 01" to "sequence 29"."""
-    return f"sequence {bisect_right(_CLINICDB_STARTS, int(stem)):02d}"
+    """Return the video sequence of a frame, "sequence 01" to "sequence 29"; empty if ``stem`` is no frame's number."""
+    frame = int(stem) if stem.isdecimal() else 0
+    return f"sequence {bisect_right(_CLINICDB_STARTS, frame):02d}" if 1 <= frame <= _CLINICDB_FRAMES else ""
 
 
 def clinicdb(files: RawFiles) -> list[RawCase]:
     """Read Original/ and Ground Truth/, TIF or PNG."""
-    return pair(files.in_folder("Original"), files.in_folder("Ground Truth"), group=clinicdb_sequence)
+    return pair(files, "Original", "Ground Truth", group=clinicdb_sequence)
 
 
 def colondb(files: RawFiles) -> list[RawCase]:
     """Read CVC-ColonDB of the test sets of PraNet."""
-    return pair(files.in_folder("CVC-ColonDB/images"), files.in_folder("CVC-ColonDB/masks"))
+    return pair(files, "CVC-ColonDB/images", "CVC-ColonDB/masks")
 
 
 def cvc300(files: RawFiles) -> list[RawCase]:
     """Read CVC-300 of the test sets of PraNet."""
-    return pair(files.in_folder("CVC-300/images"), files.in_folder("CVC-300/masks"))
+    return pair(files, "CVC-300/images", "CVC-300/masks")
 
 
 def etis(files: RawFiles) -> list[RawCase]:
-    """Read ETIS-Larib of the test sets of PraNet."""
-    return pair(files.in_folder("ETIS-LaribPolypDB/images"), files.in_folder("ETIS-LaribPolypDB/masks"))
+    """Read the test sets of PraNet, the challenge's archive (N.tif and pN.tif), or Kaggle's images/ and masks/."""
+    pranet = pair(files, "ETIS-LaribPolypDB/images", "ETIS-LaribPolypDB/masks")
+    challenge = pair(files, "ETIS-LaribPolypDB", "Ground Truth", mask_stem="p{}".format, label_stem=str)
+    # The numbers of the other sets are the same.
+    others = any(files.in_folder(f"{other}/images") for other in ("CVC-300", "CVC-ClinicDB", "CVC-ColonDB", "Kvasir"))
+    return pranet or challenge or ([] if others else pair(files, "images", "masks"))
 
 
 SETS = (

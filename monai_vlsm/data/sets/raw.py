@@ -1,27 +1,33 @@
-"""The raw files of a data set, wherever its archive put them, and what a converter makes of them."""
+"""The raw files of a data set, wherever its archive put them, and what a reader of a set makes of them."""
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.names import KEPT_SUFFIXES, RASTER_SUFFIXES
+from monai_vlsm.data.pictures import mask_of_picture, open_picture
 from monai_vlsm.errors import DataError, MissingFileError
 
-Mask = NDArray[np.bool_]
-_NOISE = 32
-"""Brightest value that JPEG leaves in a mask without an object."""
+Key = TypeVar("Key", bound=Hashable)
+
+_TIFF_SUFFIXES = (".tif", ".tiff")
+_FORMAT_FOLDERS = ("png", "tif", "tiff")
+"""Folders whose names tell the format only: Kaggle's copy of CVC-ClinicDB has all pictures in PNG/ and in TIF/."""
 
 
 @dataclass(frozen=True)
@@ -71,17 +77,19 @@ class RawFiles:
             self._folders[tuple(part.lower() for part in path.parent.parts)].append(path)
 
     def in_folder(self, folder: str, suffixes: Sequence[str] = RASTER_SUFFIXES) -> dict[str, Path]:
-        """Return files by stem whose folder ends in ``folder`` (any case); of equal stems, a PNG goes first."""
+        """Return files by stem whose folder ends in ``folder`` (any case).
+
+        Raises:
+            DataError: as :func:`one_per_name`.
+        """
         wanted = tuple(part.lower() for part in folder.split("/"))
-        found = [
-            path
+        return one_per_name(
+            (path.stem, path)
             for parts, paths in self._folders.items()
             if parts[-len(wanted) :] == wanted
             for path in paths
             if path.suffix.lower() in suffixes
-        ]
-        found.sort(key=lambda path: path.suffix.lower() == ".png")
-        return {path.stem: path for path in found}
+        )
 
     def matching(self, pattern: str) -> list[tuple[Path, re.Match[str]]]:
         """Return the files whose whole path with forward slashes ends in the regular expression ``pattern``."""
@@ -90,9 +98,37 @@ class RawFiles:
         return [(path, match) for path, match in matches if match]
 
 
+def one_per_name(found: Iterable[tuple[Key, Path]]) -> dict[Key, Path]:
+    """Return the file of each name; of a TIFF and a PNG in one tree, which are one picture, the PNG.
+
+    Raises:
+        DataError: if two other files have one name, so that it is not clear which image belongs to which mask.
+    """
+    files: dict[Key, Path] = {}
+    for name, path in found:
+        other = files.setdefault(name, path)
+        if other is path:
+            continue
+        suffixes = {other.suffix.lower(), path.suffix.lower()}
+        if ".png" in suffixes and suffixes & set(_TIFF_SUFFIXES) and _tree(other.parent) == _tree(path.parent):
+            files[name] = path if path.suffix.lower() == ".png" else other
+        elif not filecmp.cmp(other, path, shallow=False):
+            raise two_of_one_name(other, path)
+    return files
+
+
+def two_of_one_name(first: Path, second: Path) -> DataError:
+    """Return the error of two different files of one name."""
+    return DataError(
+        f"two different files of the source have the name {second.stem!r}: {str(first)!r} and {str(second)!r}. "
+        "Give only the folders with one copy of the data set."
+    )
+
+
 def pair(
-    images: dict[str, Path],
-    masks: dict[str, Path],
+    files: RawFiles,
+    images: str,
+    masks: str,
     *,
     mask_stem: Callable[[str], str] = lambda stem: stem,
     label_stem: Callable[[str], str] | None = None,
@@ -100,11 +136,14 @@ def pair(
     group: Callable[[str], str] = lambda stem: "",
     split: str = "",
 ) -> list[RawCase]:
-    """Make a case of every image; a mask that is missing shows when it is read.
+    """Make a case of every image in a folder; a mask that is missing shows when it is read.
+
+    Where there are several trees of folders, a mask is only looked for in the tree of its image.
 
     Args:
-        images: files by stem.
-        masks: files by stem.
+        files: all raw files.
+        images: folder of the images, as in :meth:`RawFiles.in_folder`.
+        masks: folder of the masks.
         mask_stem: from the stem of an image to that of its mask.
         label_stem: from the stem of an image to that of the prepared mask; as ``mask_stem`` if None.
         class_name: from the stem of an image to what its mask shows.
@@ -112,17 +151,28 @@ def pair(
         split: of all these images.
     """
     label_stem = label_stem or mask_stem
+    pictures, found = files.in_folder(images), files.in_folder(masks)
+    tree_of_image, tree_of_mask = (partial(_tree_above, folder=folder) for folder in (images, masks))
+    single = all(
+        len({tree(path) for path in paths.values()}) < 2
+        for tree, paths in ((tree_of_image, pictures), (tree_of_mask, found))
+    )
+
+    def mask_of(stem: str, image: Path) -> Path | None:
+        mask = found.get(mask_stem(stem))
+        return mask if mask is not None and (single or tree_of_image(image) == tree_of_mask(mask)) else None
+
     return [
         RawCase(
             image=prepared_name(path),
             label=f"{label_stem(stem)}.png",
             image_source=path,
-            read_mask=partial(read_mask_of, masks, mask_stem(stem)),
+            read_mask=partial(read_named_mask, mask_of(stem, path), mask_stem(stem)),
             class_name=class_name(stem),
             group=group(stem),
             split=split,
         )
-        for stem, path in images.items()
+        for stem, path in pictures.items()
     ]
 
 
@@ -139,12 +189,7 @@ def pair_parts(files: RawFiles, splits: Mapping[str, str], images: str, masks: s
     return [
         case
         for part, split in splits.items()
-        for case in pair(
-            files.in_folder(images.format(part)),
-            files.in_folder(masks.format(part)),
-            mask_stem=mask.format,
-            split=split,
-        )
+        for case in pair(files, images.format(part), masks.format(part), mask_stem=mask.format, split=split)
     ]
 
 
@@ -153,50 +198,39 @@ def prepared_name(path: Path) -> str:
     return path.name if path.suffix.lower() in KEPT_SUFFIXES else f"{path.stem}.png"
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Read a picture as a viewer shows it; also the RGB TIFF files of CVC-ClinicDB, which call themselves grey."""
+def open_raw_picture(path: Path) -> Image.Image:
+    """Read a picture as a viewer shows it; also the RGB TIFF files of CVC-ClinicDB, which call themselves gray."""
     try:
-        with Image.open(path) as image:
-            picture = ImageOps.exif_transpose(image)
-            picture.load()
-            return picture
-    except (OSError, SyntaxError) as error:
-        if path.suffix.lower() in (".tif", ".tiff") and path.stat().st_size:
-            try:
-                return Image.fromarray(optional_module("tifffile").imread(path))
-            except (ValueError, TypeError):
-                pass
-        raise DataError(f"the image cannot be read: {error}") from error
+        return open_picture(path)
+    except DataError as error:
+        array = _read_tiff(path) if path.suffix.lower() in _TIFF_SUFFIXES else None
+        if array is None:
+            raise DataError(f"the image cannot be used: {error}") from error
+        return Image.fromarray(array)
 
 
-def read_mask_of(masks: dict[str, Path], stem: str) -> Mask:
-    """Read the mask called ``stem`` among ``masks``."""
-    if stem not in masks:
-        raise MissingFileError(f"its mask {stem!r} is missing")
-    return read_mask(masks[stem])
+def read_named_mask(path: Path | None, name: str) -> Mask:
+    """Read the mask that should be called ``name``, if there is one."""
+    if path is None:
+        raise MissingFileError(f"its mask {name!r} is missing")
+    return read_mask(path)
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a mask as (H, W) bool: where its brightest channel is above half, so that JPEG noise does not count.
+    """Read a mask as (H, W) bool.
 
     Raises:
-        DataError: if it cannot be read, or is neither a mask of 0 and 1 nor one of 0 and 255.
+        DataError: if it cannot be read or is no mask, see :func:`monai_vlsm.data.masks.foreground`.
     """
     try:
-        with Image.open(path) as image:
-            values = np.array(image.convert("RGB")).max(axis=-1)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise DataError(f"its mask {path.name!r} cannot be read: {error}") from error
-    brightest = int(values.max())
-    if _NOISE < brightest <= 127:
-        raise DataError(f"the brightest value of its mask {path.name!r} is {brightest}, expected is 1 or 255")
-    return values > (0 if brightest == 1 else 127)
+        return mask_of_picture(open_picture(path))
+    except DataError as error:
+        raise DataError(f"its mask {path.name!r} cannot be used: {error}") from error
 
 
 def empty_mask(image: Path) -> Mask:
     """Return a mask of the size of ``image`` with nothing in it."""
-    with Image.open(image) as opened:
-        return np.zeros(opened.size[::-1], dtype=bool)
+    return np.zeros(open_raw_picture(image).size[::-1], dtype=bool)
 
 
 def union(masks: Iterable[Mask]) -> Mask:
@@ -215,3 +249,28 @@ def optional_module(name: str) -> ModuleType:
     except ImportError as error:
         package = name.split(".")[0]
         raise DataError(f"this data set needs the package {package!r}: pip install 'monai_vlsm[data]'") from error
+
+
+def _read_tiff(path: Path) -> NDArray[np.generic] | None:
+    """Return the only picture of a TIFF file that Pillow cannot read; None if it is damaged, too, or too large."""
+    try:
+        with optional_module("tifffile").TiffFile(path) as file:
+            limit = 2 * (Image.MAX_IMAGE_PIXELS or float("inf"))  # where Pillow stops, too
+            page = file.pages[0]
+            fits = len(file.pages) == 1 and page.imagewidth * page.imagelength <= limit
+            array = page.asarray() if fits else None
+            return array if array is not None and array.dtype == np.uint8 and array.ndim in (2, 3) else None
+    except DataError:
+        raise
+    except Exception:  # its readers raise whatever a damaged file leads to
+        return None
+
+
+def _tree(folder: Path) -> tuple[str, ...]:
+    """Return a folder without the parts that name a format."""
+    return tuple(part.lower() for part in folder.parts if part.lower() not in _FORMAT_FOLDERS)
+
+
+def _tree_above(path: Path, folder: str) -> tuple[str, ...]:
+    """Return the tree that ``folder`` lies in, for a file in it."""
+    return _tree(path.parents[folder.count("/") + 1])

@@ -22,7 +22,7 @@ def isic18(files: RawFiles) -> list[RawCase]:
 
 def dfu(files: RawFiles) -> list[RawCase]:
     """Read images/ and labels/."""
-    return pair(files.in_folder("images"), files.in_folder("labels"))
+    return pair(files, "images", "labels")
 
 
 SETS = (

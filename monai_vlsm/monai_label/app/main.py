@@ -1,30 +1,52 @@
-"""MONAI Label's app for bundles, as ``python -m monai_vlsm label-app`` writes it, with a reason for every refusal."""
+"""MONAI Label's app for bundles, as ``python -m monai_vlsm label-app`` writes it: what may be run, and on what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import monaibundle  # main.py of MONAI Label's sample app, which lies beside this file under this name
-from fastapi import HTTPException
+from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
-from monailabel.interfaces.exception import MONAILabelException
+from monailabel.tasks.train.bundle import BundleTrainTask
+from monailabel.utils.sessions import Sessions
 
-from monai_vlsm.errors import find_message
+from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.monai_label.datastore import StudiesDatastore
+from monai_vlsm.monai_label.options import TrainOptions
+from monai_vlsm.monai_label.pinned import require_unchanged
 
-LONGEST_PROMPT = 1000
-"""Characters; CLIPSeg reads 77 tokens, which are some 400 characters."""
+
+class TrainTask(BundleTrainTask):
+    """Training that offers the options which the server takes, and no others."""
+
+    def config(self) -> dict[str, Any]:
+        """Return the options with their defaults, as clients show them."""
+        return {name: value for name, value in super().config().items() if name in TrainOptions.model_fields}
 
 
 class App(monaibundle.MyApp, MONAILabelApp):
-    """Serve bundles as MONAI Label's own app does, and say why a request fails.
+    """Serve bundles that were checked, on images of the studies.
 
-    MONAI Label answers an exception with "Internal Server Error" alone. It also writes the prompt of a request into the
-    configuration of the model, which MONAI evaluates, and which requests that run in parallel share. Here prompts stay
-    out of it: they come with the data of the request (:class:`monai_vlsm.transforms.AttachPromptd`).
+    MONAI Label writes the prompt of a request into the configuration of the model, which MONAI evaluates, and which
+    requests that run in parallel share. Here prompts stay out of it: they come with the data of the request
+    (:class:`monai_vlsm.transforms.AttachPromptd`).
+
+    Raises:
+        DataError: if a configuration is not the one that ``label-app`` checked.
     """
+
+    _gated = False
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self._checked = Path(app_dir), conf.get("models", "").split(","), conf.get("checked", "")
+        require_unchanged(*self._checked)
+        super().__init__(app_dir, studies, conf)
+
+    def init_datastore(self) -> StudiesDatastore:
+        """Return the studies."""
+        reload, read_only = settings.MONAI_LABEL_DATASTORE_AUTO_RELOAD, settings.MONAI_LABEL_DATASTORE_READ_ONLY
+        return StudiesDatastore(self.studies, reload, read_only)
 
     def init_infers(self) -> dict[str, Any]:
         """Return the models by name."""
@@ -34,60 +56,57 @@ class App(monaibundle.MyApp, MONAILabelApp):
             task.bundle_config.config.pop("displayable_configs", None)
         return tasks
 
+    def init_trainers(self) -> dict[str, Any]:
+        """Return the trainings by name of their model."""
+        return {name: TrainTask(path, self.conf) for name, path in self.models.items()}
+
+    def behind_gate(self) -> None:
+        """Note that :mod:`monai_vlsm.monai_label.api` serves this app."""
+        self._gated = True
+
+    def on_init_complete(self) -> None:
+        """Begin to serve.
+
+        Raises:
+            DataError: if MONAI Label's own routes serve this app, which check nothing.
+        """
+        if not self._gated or settings.MONAI_LABEL_AUTH_ENABLE:
+            raise DataError(
+                "start this app with 'python -m monai_vlsm label-app --start', or the command that it prints without "
+                "--start; and without MONAI_LABEL_AUTH_ENABLE: the login of MONAI Label 0.8.5 refuses everybody."
+            )
+        super().on_init_complete()
+
     def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
-        """Run a model on an image of the studies or an uploaded one."""
-        with _reasons():
-            self._check_names(request, self._infers)
-            self._check_image(request.get("image"), datastore or self.datastore())
-            _check_prompt(request.get("prompt"))
-            return super().infer(request, datastore)
+        """Run a model on an image of the studies, or on a file that the server itself has written: a ``Path``."""
+        self.require_model(request.get("model"))
+        studies, image = datastore or self.datastore(), request.get("image")
+        # Not its name: MONAI Label would rather take a file of that name in the working directory.
+        path = image if isinstance(image, Path) else studies.image_path(image)
+        result = super().infer({**request, "image": str(path)}, studies)
+        if request.get("save_label"):
+            info = {"model": request["model"], "params": result["params"]}
+            result["label"] = studies.save_label(image, result["file"], request["label_tag"], info)
+        return dict(result)
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """Train a model on the images that have a label."""
-        with _reasons():
-            self._check_names(request, self._trainers)
-            _check_options(request)
-            if not self.datastore().datalist():
-                raise HTTPException(400, "there is nothing to train on: submit a label first.")
-            return super().train(request)
+        self.require_trainable(request.get("model"))
+        require_unchanged(*self._checked)
+        return dict(super().train(request))
 
-    def _check_names(self, request: dict[str, Any], tasks: dict[str, Any]) -> None:
-        known = sorted(name for name, task in tasks.items() if task.is_valid())
-        if request.get("model") not in known:
-            raise HTTPException(404, f"there is no model {request.get('model')!r}, this server has {known}.")
+    def require_model(self, name: Any) -> None:
+        """Raise a MissingFileError unless there is a model of this name."""
+        known = sorted(name for name, task in self._infers.items() if task.is_valid())
+        if name not in known:
+            raise MissingFileError(f"there is no model {name!r:.80}, this server has {known}.")
 
-    def _check_image(self, image: Any, datastore: Any) -> None:
-        if not (isinstance(image, str) and image and (Path(image).exists() or datastore.get_image_uri(image))):
-            raise HTTPException(404, f"there is no image {image!r} among the studies: upload it, or name one of them.")
+    def require_trainable(self, name: Any) -> None:
+        """Raise a UserError unless there is a model of this name and something to train it on."""
+        self.require_model(name)
+        if not self.datastore().datalist():
+            raise DataError("there is nothing to train on: submit a label first.")
 
-
-def _check_prompt(prompt: Any) -> None:
-    if isinstance(prompt, str) and len(prompt) > LONGEST_PROMPT:
-        raise HTTPException(400, f"a prompt may have {LONGEST_PROMPT} characters, this one has {len(prompt)}.")
-
-
-def _check_options(options: Any, name: str = "request") -> None:
-    """Refuse what MONAI would evaluate or build: it goes into the configuration of the training."""
-    if isinstance(options, dict) and "_target_" in options:
-        raise HTTPException(400, f"{name} builds something: an option may not begin with '_target_'.")
-    pairs = options.items() if isinstance(options, dict) else enumerate(options) if isinstance(options, list) else ()
-    for key, value in pairs:
-        _check_options(value, f"{name}#{key}")
-    if isinstance(options, str) and options.startswith(("$", "%", "@")):
-        raise HTTPException(400, f"{name} is {options!r}: an option may not begin with {options[0]!r}.")
-
-
-@contextmanager
-def _reasons() -> Iterator[None]:
-    """Turn exceptions into answers that name the reason: 400 for what the client can mend, 500 for all else."""
-    try:
-        yield
-    except HTTPException:
-        raise
-    except MONAILabelException as error:
-        raise HTTPException(400, error.msg) from error
-    except Exception as error:
-        message = find_message(error)
-        if message is not None:
-            raise HTTPException(400, message) from error
-        raise HTTPException(500, f"{type(error).__name__}: {error}") from error
+    def _load_sessions(self, load: bool = False) -> Sessions | None:
+        """Keep sessions in the app's own folder; MONAI Label keeps those of all servers in the user's cache."""
+        return Sessions(str(Path(self.app_dir) / "sessions"), settings.MONAI_LABEL_SESSION_EXPIRY) if load else None

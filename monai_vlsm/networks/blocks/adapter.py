@@ -7,6 +7,9 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 
+_MOST = 65_536
+"""Many times the width of any CLIPSeg: what asks for more wants to take the memory."""
+
 
 class Adapter(nn.Module):
     """Residual bottleneck behind a frozen sub-layer: ``x + act(up(act(down(x))))`` with ReLU as activation.
@@ -20,13 +23,16 @@ class Adapter(nn.Module):
         bottleneck: hidden size; 64 in the paper's dense, 512 in its shallow and 256 in its conditional adapters.
 
     Raises:
-        DataError: if ``bottleneck`` is smaller than 1.
+        DataError: if ``bottleneck`` is no whole number from 1 to 65,536.
     """
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
-        if bottleneck < 1:
-            raise DataError(f"the bottleneck of an adapter must be at least 1, not {bottleneck!r}")
+        if not isinstance(bottleneck, int) or isinstance(bottleneck, bool) or not 1 <= bottleneck <= _MOST:
+            raise DataError(
+                f"the bottleneck of an adapter must be a whole number, at most {_MOST:,} and at least 1, "
+                f"not {bottleneck!r}."
+            )
         self.down = nn.Linear(width, bottleneck)
         self.up = nn.Linear(bottleneck, width)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
@@ -11,8 +11,10 @@ from monai.data import MetaTensor
 from torch import nn
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks.backbone import Backbone, convert_shared, load_backbone, shared_parameters
-from monai_vlsm.networks.checkpoint import fingerprint_tensor, install_checkpoint_hooks
+from monai_vlsm.networks.backbone import Backbone, load_backbone
+from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
+from monai_vlsm.networks.facts import Facts
+from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, shared_parameters
 from monai_vlsm.networks.text import end_of_text, tokenize
 
 
@@ -28,30 +30,52 @@ class ImageFeatures(NamedTuple):
 class CLIPSegNetwork(nn.Module):
     """Image and prompt in, logits out; subclasses say what is adapted or trained.
 
+    ``state_dict()`` leaves the frozen tensors out. It holds what is trained, the default prompt, ``facts`` (method,
+    settings, name and fingerprint of the backbone) and a ``checksum``, and ``load_state_dict()`` takes nothing else,
+    even with ``strict=False``. What is exported, compiled or pickled holds everything.
+
+    The frozen tensors are in memory once for all networks of a process, ``copy.deepcopy`` included. Training one of
+    them by hand is a DataError in ``forward`` and ``state_dict``; ``own_copy()`` gives a network where it is allowed.
+
     The vision layers behind the last one that the decoder reads are not run, and where nothing in them is
     trained they are not built either; the same holds for the pooling and the projection of the image.
+
+    Args:
+        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
+        prompt: what is segmented when no tokens are given.
+        method: name in ``METHODS``, written into checkpoints.
+        settings: arguments of the subclass, written into checkpoints.
+        trained: tells by the name of a tensor of the backbone whether it is trained.
+        whole: build also what the decoder never reads.
     """
 
     def __init__(
         self,
         backbone: str | Backbone | None,
         prompt: str,
+        method: str,
+        settings: Mapping[str, Any] | None = None,
         trained: Callable[[str], bool] = lambda name: False,
         whole: bool = False,
     ) -> None:
         super().__init__()
         source = load_backbone(backbone)
-        self.backbone_name = source.name
+        self.method, self.settings = method, dict(settings or {})
+        self.backbone_name, self.backbone_fingerprint = source.name, source.fingerprint
+        self.first_values_fingerprint = source.first_values_fingerprint
         self.image_size = source.image_size
         self.tokenizer = source.tokenizer
         self.backbone: Any = source.copy(trained)
         self.extract_layers = tuple(sorted(self.backbone.config.extract_layers))
         if not whole:
             self._drop_unread_parts()
+        self._sharing = SharingGuard(self.backbone)
+        self.require_untouched()
         tokens = self._default_tokens(prompt)
         self.default_input_ids = nn.Buffer(tokens["input_ids"])
         self.default_attention_mask = nn.Buffer(tokens["attention_mask"])
-        self.backbone_fingerprint = nn.Buffer(fingerprint_tensor(source))
+        self.facts = nn.Buffer(self.describe().encode())
+        self.checksum = nn.Buffer(torch.zeros(CHECKSUM_BYTES, dtype=torch.uint8))
         install_checkpoint_hooks(self)
 
     def forward(
@@ -76,6 +100,7 @@ class CLIPSegNetwork(nn.Module):
 
     def encode_image(self, image: torch.Tensor) -> ImageFeatures:
         """Run the vision encoder on ``image`` (B, 3, H, W) as far as the decoder reads it."""
+        self.require_untouched()
         image = image.as_tensor() if isinstance(image, MetaTensor) else image
         vision = self.backbone.clip.vision_model
         grid = self._grid(image)
@@ -110,6 +135,7 @@ class CLIPSegNetwork(nn.Module):
         Deviates: CLIPSegDecoder.forward reshapes the patches to a square; this composes its layers for any grid
         (test_decoder_equals_transformers_on_squares).
         """
+        self.require_untouched()
         decoder = self.backbone.decoder
         hidden: torch.Tensor | None = None
         for index, state in enumerate(reversed(features.states)):
@@ -120,6 +146,31 @@ class CLIPSegNetwork(nn.Module):
             hidden = decoder.layers[index](hidden, None)
         patches = hidden[:, 1:].transpose(1, 2)  # type: ignore[index]
         return decoder.transposed_convolution(patches.unflatten(2, features.grid)).float()
+
+    def describe(self) -> Facts:
+        """Return what a checkpoint says of this network."""
+        return Facts(self.method, self.settings, self.backbone_name, self.backbone_fingerprint)
+
+    def own_copy(self) -> CLIPSegNetwork:
+        """Return a copy that shares no memory: its frozen tensors may be unfrozen and trained by hand.
+
+        ``state_dict()`` of it holds what is unfrozen at that moment, and is loaded by a copy with the same unfrozen.
+        """
+        copied = copy.deepcopy(self)
+        for module, name, parameter in shared_parameters(copied):
+            module._parameters[name] = nn.Parameter(parameter.detach().clone(), requires_grad=False)
+        copied._sharing = SharingGuard(copied.backbone)
+        return copied
+
+    def require_untouched(self) -> None:
+        """Raise a DataError if a tensor that other networks read is trained or was overwritten."""
+        # A recorded graph reads the tensors as they are; whoever records it has run this before.
+        if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
+            self._sharing.require_untouched()
+
+    def extra_repr(self) -> str:
+        """Say what is trained on which backbone."""
+        return f"method={self.method!r}, backbone={self.backbone_name!r}, image_size={self.image_size}"
 
     def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         output = self.backbone.clip.text_model(input_ids, attention_mask)
@@ -143,8 +194,10 @@ class CLIPSegNetwork(nn.Module):
         patch = self.backbone.config.vision_config.patch_size
         height, width = image.shape[-2:]
         if height % patch or width % patch:
+            nearest = " x ".join(str(max(patch, round(size / patch) * patch)) for size in (height, width))
             raise DataError(
-                f"height and width of the image must be multiples of {patch} pixels, not {height} x {width}."
+                f"height and width of the image must be multiples of {patch} pixels, not {height} x {width}. "
+                f"The nearest are {nearest}; the backbone was trained on {self.image_size} x {self.image_size}."
             )
         return int(height // patch), int(width // patch)
 
@@ -157,20 +210,15 @@ class CLIPSegNetwork(nn.Module):
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CLIPSegNetwork:
         """Copy what is trained; the frozen tensors stay shared, as between all networks of the process."""
-        memo.update({id(parameter): parameter for _, _, parameter in shared_parameters(self)})
+        for _, _, parameter in shared_parameters(self):
+            memo[id(parameter)] = parameter.shared_tensor.view().requires_grad_(parameter.requires_grad)  # type: ignore
         copied = memo[id(self)] = type(self).__new__(type(self))
         copied.__setstate__(copy.deepcopy(vars(self), memo))
         return copied
 
     def _apply(self, fn: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> CLIPSegNetwork:
-        """Move or cast the network; shared tensors are converted aside, because other networks read them too."""
-        held = shared_parameters(self)
-        converted = [convert_shared(parameter, fn) for _, _, parameter in held]
-        for module, name, _ in held:
-            module._parameters[name] = None
-        try:
-            super()._apply(fn, recurse)
-        finally:
-            for (module, name, _), parameter in zip(held, converted, strict=True):
-                module._parameters[name] = parameter
+        """Move or cast the network; shared tensors are converted into new ones, because other networks read them."""
+        apply_to_rest = super()._apply
+        convert_in_place(self, fn, lambda: apply_to_rest(fn, recurse))
+        self._sharing = SharingGuard(self.backbone)
         return self

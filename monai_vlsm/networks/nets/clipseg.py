@@ -34,18 +34,9 @@ def _adapters(number: int, width: int, bottleneck: int) -> nn.ModuleList:
 
 
 class _AdaptedCLIPSeg(CLIPSegNetwork):
-    """A frozen CLIPSeg with adapters.
+    """A frozen CLIPSeg with adapters; the arguments are explained in its subclasses."""
 
-    Args:
-        backbone: hub id, local folder or ``"tiny"``; None is the default, see :func:`load_backbone`.
-        bottleneck: hidden size of the adapters in the encoders; None is the paper's.
-        adapt_vision: V of the paper; adapters for the vision encoder.
-        adapt_text: L of the paper; adapters for the text encoder.
-        adapt_cond: C of the paper; one adapter on the embedding of the prompt.
-        cond_bottleneck: hidden size of the adapter on the embedding.
-        prompt: what is segmented when no tokens are given.
-    """
-
+    adapter_method: str
     paper_bottleneck: int
 
     def __init__(
@@ -58,26 +49,51 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
         cond_bottleneck: int = 256,
         prompt: str = "",
     ) -> None:
-        super().__init__(backbone, prompt)
+        bottleneck = self.paper_bottleneck if bottleneck is None else bottleneck
+        places = {"adapt_vision": adapt_vision, "adapt_text": adapt_text, "adapt_cond": adapt_cond}
+        for name, value in places.items():
+            if not isinstance(value, bool):
+                raise DataError(f"{name} must be true or false, not {value!r}.")
+        settings = {"bottleneck": bottleneck, **places, "cond_bottleneck": cond_bottleneck}
+        super().__init__(backbone, prompt, self.adapter_method, settings)
         width = self.backbone.config.projection_dim
         self.cond_adapter = Adapter(width, cond_bottleneck) if adapt_cond else nn.Identity()
-        bottleneck = self.paper_bottleneck if bottleneck is None else bottleneck
         self._add_adapters(bottleneck, adapt_vision, adapt_text)
 
+    def extra_repr(self) -> str:
+        """Say where the adapters are, which are hooks and stand in no other line."""
+        places = [*self._adapted_places(), *(["the embedding of the prompt"] if self.settings["adapt_cond"] else [])]
+        return f"{super().extra_repr()}\nadapters on {', '.join(places) or 'nothing'}"
+
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
+        raise NotImplementedError
+
+    def _adapted_places(self) -> list[str]:
         raise NotImplementedError
 
 
 class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
     """Dense adapters (paper, Fig. 1c): behind attention and MLP of every block below the deepest extracted one.
 
-    Args:
-        backbone, bottleneck (64), adapt_vision, adapt_text, adapt_cond, cond_bottleneck, prompt: see above.
-
     Source: arXiv 2405.06196. Parity: blocks 0 to 8 of 12 have adapters, as in the public code
     (naamiinepal/vlsm-adapter@d5b5a5e), though Fig. 1 says "each transformer block".
+
+    ``state_dict()`` holds the adapters alone, see CLIPSegNetwork. Recipe of the paper: AdamW, learning rate 1e-3.
+
+    Args:
+        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
+        bottleneck: hidden size of the adapters in the encoders; None is the paper's 64.
+        adapt_vision: V of the paper; adapters in the vision encoder.
+        adapt_text: L of the paper; adapters in the text encoder.
+        adapt_cond: C of the paper; one adapter on the embedding of the prompt.
+        cond_bottleneck: hidden size of the adapter on the embedding.
+        prompt: what is segmented when no tokens are given.
+
+    Raises:
+        DataError: if a size or switch is none, or the backbone cannot be used.
     """
 
+    adapter_method = "dense"
     paper_bottleneck = 64
 
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
@@ -91,6 +107,12 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
         clip = self.backbone.clip
         self._insert(clip.vision_model, self.vision_attention_adapters, self.vision_mlp_adapters)
         self._insert(clip.text_model, self.text_attention_adapters, self.text_mlp_adapters)
+
+    def _adapted_places(self) -> list[str]:
+        numbers = {"vision": len(self.vision_mlp_adapters), "text": len(self.text_mlp_adapters)}
+        return [
+            f"attention and MLP of {encoder} blocks 0 to {number - 1}" for encoder, number in numbers.items() if number
+        ]
 
     def _insert(self, encoder: Any, attention_adapters: nn.ModuleList, mlp_adapters: nn.ModuleList) -> None:
         for layer, behind_attention, behind_mlp in zip(
@@ -109,13 +131,22 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
     One adapter per extracted vision state, one on the embedding of the prompt, and one per text state of the same depth
     at the end of the text, all added to the embedding.
 
+    ``state_dict()`` holds the adapters alone, see CLIPSegNetwork. Recipe of the paper: AdamW, learning rate 3e-4.
+
     Args:
-        backbone, bottleneck (512), adapt_vision, adapt_text, adapt_cond, cond_bottleneck, prompt: see above.
+        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
+        bottleneck: hidden size of the adapters on vision and text states; None is the paper's 512.
+        adapt_vision: V of the paper; adapters on the extracted vision states.
+        adapt_text: L of the paper; adapters on the text states of the same depth.
+        adapt_cond: C of the paper; one adapter on the embedding of the prompt.
+        cond_bottleneck: hidden size of the adapter on the embedding.
+        prompt: what is segmented when no tokens are given.
 
     Raises:
         DataError: if ``adapt_text`` and the text states of the backbone are not as wide as its embedding, or too few.
     """
 
+    adapter_method = "shallow"
     paper_bottleneck = 512
 
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
@@ -124,6 +155,11 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
             self._require_fitting_text_states()
         self.vision_adapters = _adapters(number if adapt_vision else 0, config.vision_config.hidden_size, bottleneck)
         self.text_adapters = _adapters(number if adapt_text else 0, config.text_config.hidden_size, bottleneck)
+
+    def _adapted_places(self) -> list[str]:
+        numbers = {"vision": len(self.vision_adapters), "text": len(self.text_adapters)}
+        blocks = ", ".join(map(str, self.extract_layers))
+        return [f"what {encoder} blocks {blocks} give" for encoder, number in numbers.items() if number]
 
     def _require_fitting_text_states(self) -> None:
         text, width = self.backbone.config.text_config, self.backbone.config.projection_dim
@@ -160,7 +196,7 @@ class CLIPSegFineTune(CLIPSegNetwork):
     """The baselines without adapters.
 
     Args:
-        backbone: hub id, local folder or ``"tiny"``; None is the default, see :func:`load_backbone`.
+        backbone: hub id, local folder or ``"tiny"``; None is the default, see ``load_backbone``.
         mode: ``"zero_shot"`` trains nothing, ``"decoder"`` the decoder (what the public "end-to-end" baseline really
             did), ``"full"`` everything. In ``"full"`` the parts that the decoder never reads (the last vision blocks,
             pooling, projection of the image) count as trainable but get no gradient: use DistributedDataParallel
@@ -182,6 +218,7 @@ class CLIPSegFineTune(CLIPSegNetwork):
         super().__init__(
             backbone,
             prompt,
+            method=mode,
             trained=lambda name: mode == "full" or (mode == "decoder" and name.startswith("decoder.")),
             whole=mode == "full",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import random
 import shutil
@@ -125,3 +126,188 @@ def test_a_source_that_is_not_there_is_named(tmp_path):
         open_sources([tmp_path / "nowhere.zip"], tmp_path, False),
     ):
         pass
+
+
+def test_archives_in_an_archive_are_unpacked_one_level_deep(tmp_path):
+    """So figshare's "Download all" and the archive of the BKAI competition come."""
+    deepest = write_zip(tmp_path / "deepest.zip", "never.png").read_bytes()
+    with zipfile.ZipFile(tmp_path / "train.zip", "w") as file:
+        file.writestr("train/1.png", "content")
+        file.writestr("deepest.zip", deepest)
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as file:
+        file.write(tmp_path / "train.zip", "folder/train.zip")
+        file.write(tmp_path / "train.zip", "__MACOSX/folder/._train.zip")
+        file.writestr("README.txt", "content")
+        file.writestr("table.xlsx", deepest)
+    with open_sources([tmp_path / "data.zip"], tmp_path, False) as roots:
+        found = {path.name for root in roots for path in root.rglob("*") if path.is_file()}
+    assert found == {"1.png", "README.txt", "deepest.zip", "table.xlsx", "._train.zip"}
+
+
+def test_an_archive_in_an_archive_is_not_trusted_either(tmp_path):
+    inner = write_zip(tmp_path / "inner.zip", "../evil.png")
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as file:
+        file.write(inner, "inner.zip")
+    inner.unlink()
+    with pytest.raises(DataError, match=r"inner\.zip.*evil"), open_sources([tmp_path / "data.zip"], tmp_path, False):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"data.zip"}
+
+
+def crafted_zip(path, *names, **fields):
+    """Write a zip whose entries have other values in their directory than they should."""
+    with zipfile.ZipFile(path, "w") as file:
+        for name in names or ("images/1.png",):
+            file.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), "content")
+        for info in file.infolist():
+            for field, value in fields.items():
+                setattr(info, field, value)
+    return path
+
+
+def patched_zip(path, signature, offset, value):
+    """Write a zip and change bytes of the header with this signature."""
+    content = bytearray(write_zip(path, "images/1.png").read_bytes())
+    start = content.index(signature) + offset
+    content[start : start + len(value)] = value
+    path.write_bytes(content)
+    return path
+
+
+def crafted_tar(path, **fields):
+    """Write a tar with an entry of these fields, and headers of the pax format."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as file:
+        info = tarfile.TarInfo("images/1.png")
+        info.size = 7
+        for field, value in fields.items():
+            setattr(info, field, value)
+        file.addfile(info, io.BytesIO(b"content"))
+    return path
+
+
+def overlapping_zip(path):
+    """Let a hundred names share the bytes of one entry, as in a bomb without archives in archives."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("0", bytes(100_000))
+        shared = file.infolist()[0]
+        for number in range(1, 100):
+            info = copy.copy(shared)
+            info.filename = info.orig_filename = f"{number}"
+            file.filelist.append(info)
+            file.NameToInfo[info.filename] = info
+        file._didModify = True
+    return path
+
+
+DIRECTORY, LOCAL, END = b"PK\x01\x02", b"PK\x03\x04", b"PK\x05\x06"
+CRAFTED = {
+    "zip: unknown compression": lambda p: patched_zip(p / "x.zip", DIRECTORY, 10, b"\x63\x00"),
+    "zip: locked": lambda p: patched_zip(p / "x.zip", DIRECTORY, 8, b"\x01\x00"),
+    "zip: claims 4 GB": lambda p: patched_zip(p / "x.zip", DIRECTORY, 24, b"\xfe\xff\xff\xff"),
+    "zip: claims less than it has": lambda p: patched_zip(p / "x.zip", DIRECTORY, 24, b"\x03\0\0\0"),
+    "zip: starts before the file": lambda p: patched_zip(p / "x.zip", END, 16, b"\xff\xff\xff\x7f"),
+    "zip: entry far behind the end": lambda p: patched_zip(p / "x.zip", DIRECTORY, 42, b"\xff\xff\xff\x7f"),
+    "zip: broken extra field": lambda p: crafted_zip(p / "x.zip", extra=b"\x01\x00\xff\xff"),
+    "zip: other name in the local header": lambda p: patched_zip(p / "x.zip", LOCAL, 30, b"imagez"),
+    "zip: NUL in a name": lambda p: patched_zip(p / "x.zip", LOCAL, 36, b"\0"),
+    "zip: link": lambda p: crafted_zip(p / "x.zip", external_attr=0o120777 << 16),
+    "zip: name of 1000 letters": lambda p: crafted_zip(p / "x.zip", "a" * 1000),
+    "zip: line break in a name": lambda p: crafted_zip(p / "x.zip", "a\nb.png"),
+    "zip: file and folder of one name": lambda p: crafted_zip(p / "x.zip", "a", "a/b.png"),
+    "zip: folder and file of one name": lambda p: crafted_zip(p / "x.zip", "a/b.png", "a"),
+    "zip: entry without a name": lambda p: crafted_zip(p / "x.zip", "."),
+    "zip: overlapping entries": lambda p: overlapping_zip(p / "x.zip"),
+    "tar: NUL in a name": lambda p: crafted_tar(p / "x.tar", pax_headers={"path": "a\0b.png"}),
+    "tar: size below 0": lambda p: crafted_tar(p / "x.tar", pax_headers={"size": "-5120"}),
+    "tar: size of a petabyte": lambda p: crafted_tar(p / "x.tar", pax_headers={"size": str(10**15)}),
+    "tar: name of 1000 letters": lambda p: crafted_tar(p / "x.tar", name="a" * 1000),
+    "tar: surrogate in a name": lambda p: crafted_tar(p / "x.tar", name="a\udcff.png"),
+    "tar: sparse": lambda p: crafted_tar(
+        p / "x.tar", pax_headers={"GNU.sparse.map": "0,1", "GNU.sparse.size": str(10**12), "GNU.sparse.realsize": "7"}
+    ),
+    "tar: device": lambda p: crafted_tar(p / "x.tar", type=tarfile.CHRTYPE, size=0),
+    "tar: nothing but noise": lambda p: (p / "x.tar").write_bytes(random.Random(0).randbytes(5000)) and p / "x.tar",
+    "tar: empty file": lambda p: (p / "x.tar").write_bytes(b"") or p / "x.tar",
+}
+
+
+@pytest.mark.parametrize("write", CRAFTED.values(), ids=CRAFTED)
+def test_a_crafted_archive_is_one_error_and_leaves_nothing(tmp_path, write):
+    given = write(tmp_path)
+    with pytest.raises(DataError, match=r"x\.(zip|tar)"), open_sources([given], tmp_path, False):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {given.name}
+
+
+@pytest.mark.parametrize(
+    "write", [lambda p: crafted_tar(p / "x.tar", mtime=10**18), lambda p: crafted_tar(p / "x.tar", uid=10**9)]
+)
+def test_dates_and_owners_of_an_archive_do_not_matter(tmp_path, write):
+    """A date of the year 31 billion was an OverflowError."""
+    with open_sources([write(tmp_path)], tmp_path, False) as roots:
+        assert [path.name for path in roots[0].rglob("*.png")] == ["1.png"]
+
+
+def test_two_entries_of_one_name_are_refused(tmp_path):
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        given = write_zip(tmp_path / "x.zip", "a.png", "a.png")
+    with pytest.raises(DataError, match=r"two entries 'a\.png'"), open_sources([given], tmp_path, False):
+        pass
+
+
+def test_a_bomb_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "_ALWAYS_ALLOWED", 1000)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("zeros", bytes(1_000_000))
+    with pytest.raises(DataError, match="more than 200 times"), open_sources([tmp_path / "x.zip"], tmp_path, False):
+        pass
+
+
+def test_bombs_in_an_archive_share_what_is_allowed(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "inner.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("zeros", bytes(400_000))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for number in range(3):
+            file.write(tmp_path / "inner.zip", f"{number}.zip")
+    monkeypatch.setattr(archives, "_ALWAYS_ALLOWED", 1_000_000)
+    monkeypatch.setattr(archives, "_MOST_TIMES", 1)
+    with (
+        pytest.raises(DataError, match=r"2\.zip.*was not unpacked"),
+        open_sources([tmp_path / "x.zip"], tmp_path, False),
+    ):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"inner.zip", "x.zip"}
+
+
+def test_names_that_differ_in_their_case_only_both_come_or_are_refused(tmp_path):
+    try:
+        with open_sources([write_zip(tmp_path / "x.zip", "a.png", "A.png")], tmp_path, False) as roots:
+            assert {path.name for path in roots[0].iterdir()} == {"a.png", "A.png"}
+    except DataError:  # a file system that takes them for one
+        pass
+
+
+@pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz"])
+def test_no_damage_leads_to_another_error(tmp_path, suffix):
+    """Of 9,000 archives damaged like this none did; zipfile and tarfile alone raise ValueError, OSError and others."""
+    given, rng = tmp_path / f"x.{suffix}", random.Random(suffix)
+    if suffix == "zip":
+        write_zip(given, "images/1.png", "images/2.png")
+    else:
+        with tarfile.open(given, "w:gz" if suffix == "tar.gz" else "w") as file:
+            file.add(write_zip(tmp_path / "inner.zip", "1.png"), "images/inner.zip")
+        (tmp_path / "inner.zip").unlink()
+    whole = given.read_bytes()
+    refused = 0
+    for _ in range(150):
+        content = bytearray(whole)
+        for _ in range(rng.choice((1, 2, 10))):
+            content[rng.randrange(min(len(content), 700))] = rng.choice((0, 127, 128, 255, rng.randrange(256)))
+        given.write_bytes(content)
+        try:
+            with open_sources([given], tmp_path, False):
+                pass
+        except DataError:
+            refused += 1
+        assert [path.name for path in tmp_path.iterdir()] == [given.name]
+    assert refused > 10, "nothing was damaged: the test shows nothing"

@@ -180,10 +180,10 @@ def test_images_that_cannot_be_used_are_told_and_left_out(raw, tmp_path):
     report = prepare("udiat", [folder], tmp_path / "out", "generated", progress=False)
     found = {key: reason for reason, _, key in report.skipped}
     assert set(found) == {"000000", "000001", "000002", "000003"}
-    assert "image cannot be read" in found["000000"]
+    assert "image cannot be used" in found["000000"]
     assert "(5, 5)" in found["000001"]
     assert "missing" in found["000002"]
-    assert "'000003.png' cannot be read" in found["000003"]
+    assert "mask '000003.png' cannot be used" in found["000003"]
     assert sum(report.entries.values()) == len(list((tmp_path / "out" / "images").iterdir())) == 4
 
 
@@ -195,7 +195,7 @@ def test_files_with_another_range_of_values_are_told_and_left_out(raw, tmp_path)
     report = prepare("udiat", [folder], tmp_path / "out", "generated", progress=False)
     found = {key: reason for reason, _, key in report.skipped}
     assert set(found) == {"000000", "000001"}
-    assert "brightest value of its mask '000000.png' is 100" in found["000000"]
+    assert "mask '000000.png' cannot be used: its brightest value is 100" in found["000000"]
     assert "beyond 8 bits" in found["000001"]
 
 

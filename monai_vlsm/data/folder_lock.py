@@ -1,0 +1,122 @@
+"""Let only one process at a time write into a folder, also from containers and machines that share its disk."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from monai_vlsm.data.whole import replace_whole
+from monai_vlsm.errors import DataError
+
+_KINDS = {"host": str, "process": int, "started": float, "boot": str}
+"""What is said of an owner; ``started`` in seconds since 1970."""
+_PATIENCE = 0.5
+"""Seconds; the processes that loaded data for a killed training let go of its lock a moment after it."""
+
+_logger = logging.getLogger("monai_vlsm")
+
+
+class FolderLock:
+    """A lock of the operating system, and a file beside it that says who has it.
+
+    The operating system's lock ends with its process, however that ends, and holds between containers of one machine.
+    Some network disks do not share it between machines: there the file decides.
+
+    Args:
+        folder: is made if it is not there; gets ``.training.lock`` and, while it is locked, ``.training.json``.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.owner_file = self.folder / ".training.json"
+        self._lock = FileLock(self.folder / ".training.lock", timeout=_PATIENCE)
+
+    def acquire(self) -> None:
+        """Lock the folder.
+
+        Raises:
+            DataError: if another process has it, or may have it; the message says which one, and the way out.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire()
+        except Timeout:
+            raise DataError(_refusal(self.folder, self._owner(), "Wait for its end")) from None
+        owner = self._owner()
+        if owner and _is_elsewhere(owner):
+            self._lock.release()
+            way_out = f"If that one has ended, remove {str(self.owner_file)!r}"
+            raise DataError(_refusal(self.folder, owner, way_out))
+        if owner:
+            _logger.warning(f"The training of {_describe(owner)} did not end in order: its lock is taken over.")
+        self._write_owner()
+
+    def release(self) -> None:
+        """Unlock the folder; does nothing if this process does not have it."""
+        if self._lock.is_locked:
+            self.owner_file.unlink(missing_ok=True)
+            self._lock.release()
+
+    def _write_owner(self) -> None:
+        owner = {"host": socket.gethostname(), "process": os.getpid(), "started": time.time(), "boot": _boot_id()}
+        try:
+            with replace_whole(self.owner_file) as part:
+                part.write_text(json.dumps(owner), encoding="utf-8")
+        except DataError:
+            self._lock.release()
+            raise
+
+    def _owner(self) -> dict[str, Any]:
+        """Return what the file says; nothing if there is none, or something else in it."""
+        try:
+            owner = json.loads(self.owner_file.read_text(encoding="utf-8"))
+            return {name: kind(owner[name]) for name, kind in _KINDS.items()}
+        except (OSError, ValueError, TypeError, KeyError):
+            return {}
+
+
+def _is_elsewhere(owner: dict[str, Any]) -> bool:
+    """Tell whether the owner may live on another machine, where the operating system's lock may not reach.
+
+    On this machine the lock has just been had, so the owner is dead: also if the machine has restarted since, which
+    shows in the time, because a container of the same host name may run on another machine.
+    """
+    if owner["boot"] == _boot_id():
+        return False
+    return owner["host"] != socket.gethostname() or owner["started"] > _boot_time()
+
+
+def _boot_id() -> str:
+    """Return what differs between machines and between their starts, and is the same in all containers of a machine."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        return socket.gethostname()
+
+
+def _boot_time() -> float:
+    """Return when this machine was started, in seconds since 1970; 0 where that cannot be asked."""
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return 0.0 if clock is None else time.time() - time.clock_gettime(clock)
+
+
+def _refusal(folder: Path, owner: dict[str, Any], way_out: str) -> str:
+    return (
+        f"a training writes into {str(folder)!r} already, {_describe(owner)}. {way_out}, or train in a copy of the "
+        "bundle's folder: two trainings in one folder would replace each other's model."
+    )
+
+
+def _describe(owner: dict[str, Any]) -> str:
+    if not owner:
+        return "of an unknown process"
+    started = datetime.fromtimestamp(owner["started"]).strftime("%Y-%m-%d %H:%M:%S")
+    return f"process {owner['process']} on {owner['host']!r}, started {started}"

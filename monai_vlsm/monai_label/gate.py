@@ -1,0 +1,138 @@
+"""The gate in front of the label server: which hosts, web pages and sizes of requests get in."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+
+from monai_vlsm.errors import DataError
+
+LARGEST_UPLOAD = 2 * 2**30
+"""Bytes of an uploaded image or label; a CT of 512 x 512 x 1000 voxels has 0.5 GB."""
+LARGEST_REQUEST = 2**20
+"""Bytes of a request without a file."""
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+_HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^:\[\]@/]+)(:\d+)?")
+_ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a server that listens at ``host`` can be reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_origin(origin: str) -> str:
+    """Return the origin of a web page as browsers send it, ``https://viewer.example:3000``.
+
+    Raises:
+        DataError: if it is something else, ``*`` and ``null`` included: these would let every page in.
+    """
+    lowered = origin.lower()
+    if not _ORIGIN.fullmatch(lowered):
+        raise DataError(f"an origin looks like 'https://viewer.example' or 'http://localhost:3000', not {origin!r}.")
+    return lowered
+
+
+def require_host_name(name: str) -> str:
+    """Return a name under which clients reach the server, without port.
+
+    Raises:
+        DataError: if it is something else, ``*`` included.
+    """
+    if not re.fullmatch(r"[a-z0-9.-]+|[0-9a-f:]+", name.lower()):
+        raise DataError(f"a host name looks like 'label.hospital.example', without port, not {name!r}.")
+    return name.lower()
+
+
+class Gate:
+    """ASGI application that answers strangers itself and hands all other requests on.
+
+    A web page may send requests to a server on the visitor's own machine. Browsers name the page in ``Origin``, or say
+    in ``Sec-Fetch-Site`` that there is one. A page that has its own name resolve to 127.0.0.1 (DNS rebinding) counts
+    as the server's own, and is known by the name in ``Host``. 3D Slicer and Python send neither origin nor site.
+
+    Args:
+        app: the application behind the gate.
+        hosts: names under which clients reach the server, without port.
+        origins: of web pages that may use it, see :func:`require_origin`.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], hosts: Iterable[str], origins: Iterable[str] = ()) -> None:
+        self.app = app
+        self.hosts = {host.lower() for host in hosts}
+        self.origins = set(origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 403 or 413 with a reason, or let the application answer."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1008})
+        elif (refusal := self._refusal(scope)) is not None:
+            await _answer(send, 403, refusal)
+        else:
+            await self._limited(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> str | None:
+        hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
+        host = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
+        if host is None or host[1].strip("[]") not in self.hosts:
+            return f"this server is not known as {', '.join(hosts)!r}: start it with --host-name NAME if it should be."
+        if any(origin.lower() not in self.origins for origin in origins):
+            return f"the web page {', '.join(origins)!r} may not use this server: start it with --origin if it should."
+        if not origins and set(_headers(scope, b"sec-fetch-site")) - {"none", "same-origin"}:
+            return "another web page may not use this server."
+        return None
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 413 as soon as the body is larger than a request of its kind may be."""
+        uploads = scope["method"] == "PUT" or scope["path"].startswith("/infer/")
+        limit = LARGEST_UPLOAD if uploads else LARGEST_REQUEST
+        received, started = 0, False
+
+        async def counted() -> MutableMapping[str, Any]:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            # The application sees a client that left, and reads no further.
+            return {"type": "http.disconnect"} if received > limit else message
+
+        async def unless_too_large(message: MutableMapping[str, Any]) -> None:
+            nonlocal started
+            if received <= limit:
+                started = True
+                await send(message)
+
+        lengths = _headers(scope, b"content-length")
+        if any(not length.isdecimal() or int(length) > limit for length in lengths):
+            received = limit + 1
+        else:
+            try:
+                await self.app(scope, counted, unless_too_large)
+            except Exception:
+                if received <= limit:
+                    raise
+        if received > limit and not started:
+            await _answer(send, 413, f"this request may have {limit:,} bytes.")
+
+
+def _headers(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
+
+
+async def _answer(send: Send, status: int, reason: str) -> None:
+    body = json.dumps({"detail": reason}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": body})

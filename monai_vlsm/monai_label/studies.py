@@ -1,0 +1,60 @@
+"""What requests may name in the studies folder: images and labels that lie in it, and plain new names."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+
+from monai_vlsm.errors import DataError, MissingFileError
+
+STORED_SUFFIXES = (".nii.gz", ".nii", ".nrrd", ".jpg", ".png", ".tif")
+"""Kinds of files in a studies folder, images and labels; the longest suffix of a name comes first."""
+READ_SUFFIXES = (*STORED_SUFFIXES, ".jpeg", ".tiff", ".bmp", ".webp", ".mha")
+"""Kinds of uploaded files that are segmented but not kept."""
+LONGEST_ID = 128
+"""Characters of the name of an image; a file name may have 255 bytes on most disks."""
+
+
+def require_id(name: str) -> str:
+    """Return the name of a new image, if it can be nothing but the name of a file in one folder.
+
+    Letters and digits of all scripts are allowed, which leaves out every separator and what looks like one.
+
+    Raises:
+        DataError: if it has other characters than letters, digits, spaces and ``_-.()+,=@``, begins or ends with a
+            dot or space, has ``..`` in it, or is too long.
+    """
+    allowed = all(char.isalnum() or char in " _-.()+,=@" or unicodedata.combining(char) for char in name)
+    if not name or not allowed or ".." in name or name != name.strip(" .") or len(name.encode()) > LONGEST_ID:
+        raise DataError(
+            f"an image may be called by letters, digits, spaces and _-.()+,=@, up to {LONGEST_ID} bytes, without a dot "
+            f"or space at its ends and without '..'; not {name!r}."
+        )
+    return name
+
+
+def require_suffix(name: str | None, suffixes: tuple[str, ...] = STORED_SUFFIXES) -> str:
+    """Return the suffix of an uploaded file in lower case; nothing else of its name is ever used.
+
+    Raises:
+        DataError: if it is not among ``suffixes``.
+    """
+    for suffix in suffixes:
+        if str(name).lower().endswith(suffix):
+            return suffix
+    raise DataError(f"a file must end in one of {', '.join(suffixes)}, not {name!r}.")
+
+
+def require_below(path: str | Path, folder: str | Path) -> Path:
+    """Return the file that ``path`` leads to, if it lies in ``folder`` after all links are followed.
+
+    Raises:
+        MissingFileError: if there is no such file.
+        DataError: if it lies elsewhere.
+    """
+    resolved = Path(path).resolve()
+    if not resolved.is_relative_to(Path(folder).resolve()):
+        raise DataError(f"{Path(path).name!r} leads out of the folder of the studies: put a copy there, not a link.")
+    if not resolved.exists():
+        raise MissingFileError(f"there is no {Path(path).name!r} any more.")
+    return resolved

@@ -1,0 +1,158 @@
+"""What can be trained, by one name each, with the recipe of each; and networks built, loaded and counted by it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from monai_vlsm.errors import DataError
+from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbone
+from monai_vlsm.networks.checkpoint import load_checkpoint, read_state, state_facts
+from monai_vlsm.networks.nets import CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
+from monai_vlsm.networks.nets.base import CLIPSegNetwork
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of adapting CLIPSeg, with the settings it is trained with.
+
+    Args:
+        network_class: what is built.
+        learning_rate: of AdamW, at the start.
+        weight_decay: of AdamW.
+        settings: names of the arguments of the network that a user may choose.
+        fixed: arguments that make the class this method.
+    """
+
+    network_class: type[CLIPSegNetwork]
+    learning_rate: float
+    weight_decay: float = 1e-3
+    settings: tuple[str, ...] = ()
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+
+
+_ADAPTERS = ("bottleneck", "adapt_vision", "adapt_text", "adapt_cond", "cond_bottleneck")
+
+METHODS: dict[str, Method] = {
+    # The paper's rates (naamiinepal/vlsm-adapter@d5b5a5e): 1e-3 dense, 3e-4 shallow.
+    "dense": Method(CLIPSegDenseAdapter, learning_rate=1e-3, settings=_ADAPTERS),
+    "shallow": Method(CLIPSegShallowAdapter, learning_rate=3e-4, settings=_ADAPTERS),
+    # The public "end-to-end" CLIPSeg has 1e-3, and trained the decoder alone.
+    "decoder": Method(CLIPSegFineTune, learning_rate=1e-3, fixed={"mode": "decoder"}),
+    # Nobody published a rate for all of CLIPSeg; this is the paper's for CRIS, of which really all 147 M are trained.
+    "full": Method(CLIPSegFineTune, learning_rate=1e-4, fixed={"mode": "full"}),
+    "zero_shot": Method(CLIPSegFineTune, learning_rate=0.0, weight_decay=0.0, fixed={"mode": "zero_shot"}),
+}
+"""Methods by name."""
+
+
+def build_network(
+    method: str = "dense",
+    backbone: str | Backbone | None = None,
+    prompt: str = "",
+    checkpoint: str | Path | None = None,
+    **settings: Any,
+) -> CLIPSegNetwork:
+    """Build a network by the name of its method.
+
+    Args:
+        method: ``"dense"``, ``"shallow"``, ``"decoder"``, ``"full"`` or ``"zero_shot"``.
+        backbone: hub id, local folder or ``"tiny"``; None is the default, see ``load_backbone``.
+        prompt: what is segmented when no tokens are given.
+        checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given
+            here. Its weights are not loaded.
+        settings: arguments of the method's network; None leaves one at its default.
+
+    Raises:
+        DataError: if there is no such method, it has no such setting, or the checkpoint is damaged.
+    """
+    if checkpoint is not None and os.path.lexists(checkpoint):
+        return _build_for(read_state(checkpoint), str(checkpoint), backbone, prompt)
+    return _build(method, backbone, prompt, settings)
+
+
+def load_network(path: str | Path, backbone: str | Backbone | None = None) -> CLIPSegNetwork:
+    """Build the network of a checkpoint and load it; the file knows method, settings and backbone.
+
+    Args:
+        path: a file of ``save_adapters``, or ``models/model.pt`` of a bundle.
+        backbone: in place of the one that the file names, which must be the same by its content. Needed where the file
+            names another than ``"tiny"`` and the default one, because the name alone does not say where it is here.
+
+    Raises:
+        MissingFileError: if there is no such file, or the backbone is not there.
+        DataError: if the file is damaged, or its backbone is another one.
+    """
+    state = read_state(path)
+    if backbone is None:
+        named = _in_file(path, state).backbone
+        backbone = named if named in ("tiny", DEFAULT_BACKBONE) else None
+    return load_checkpoint(_build_for(state, str(path), backbone, ""), path)
+
+
+def trained_parameters(network: nn.Module) -> list[nn.Parameter]:
+    """Return the parameters that an optimizer gets.
+
+    Raises:
+        DataError: if there are none, as in the method ``"zero_shot"``.
+    """
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise DataError("nothing in this network is trained: choose a method other than 'zero_shot'.")
+    return parameters
+
+
+def trainable_summary(network: nn.Module) -> str:
+    """Say how many parameters are trained, such as ``"339,744 of 2,424,417 (14.0%)"``."""
+    numbers = [(parameter.numel(), parameter.requires_grad) for parameter in network.parameters()]
+    total, trained = sum(number for number, _ in numbers), sum(number for number, is_trained in numbers if is_trained)
+    return f"{trained:,} of {total:,} ({trained / total:.1%})"
+
+
+def _build(method: str, backbone: str | Backbone | None, prompt: str, settings: Mapping[str, Any]) -> CLIPSegNetwork:
+    if not isinstance(method, str) or method not in METHODS:
+        raise DataError(f"there is no method {method!r}, choose one of {', '.join(METHODS)}.")
+    chosen = METHODS[method]
+    given = {name: value for name, value in settings.items() if value is not None}
+    wrong = sorted(given.keys() - set(chosen.settings))
+    if wrong:
+        allowed = f"only {', '.join(chosen.settings)}" if chosen.settings else "none"
+        raise DataError(f"the method {method!r} has no setting {wrong[0]!r}, {allowed}.")
+    return chosen.network_class(backbone, prompt=prompt, **chosen.fixed, **given)
+
+
+def _build_for(
+    state: Mapping[str, torch.Tensor], path: str, backbone: str | Backbone | None, prompt: str
+) -> CLIPSegNetwork:
+    facts = _in_file(path, state)
+    source = load_backbone(backbone)
+    try:
+        if facts.settings:
+            # First without memory: the file may claim any size, but must hold the tensors of that size.
+            with torch.device("meta"):
+                _require_shapes(_build(facts.method, source, "", facts.settings), state)
+        return _build(facts.method, source, prompt, facts.settings)
+    except DataError as error:
+        raise DataError(f"{path!r}: {error}") from error
+
+
+def _require_shapes(network: CLIPSegNetwork, state: Mapping[str, torch.Tensor]) -> None:
+    for name, parameter in network.named_parameters():
+        if parameter.requires_grad and (name not in state or state[name].shape != parameter.shape):
+            raise DataError(
+                f"the checkpoint is damaged: by its settings it must hold {name!r} of the shape "
+                f"{tuple(parameter.shape)}."
+            )
+
+
+def _in_file(path: str | Path, state: Mapping[str, torch.Tensor]) -> Any:
+    try:
+        return state_facts(state)
+    except DataError as error:
+        raise DataError(f"{str(path)!r}: {error}") from error

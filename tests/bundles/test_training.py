@@ -1,0 +1,203 @@
+"""What a training keeps, refuses and repeats, on a bundle as it is."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bundles.quick import QUICK, ROOT
+from monai.bundle import run
+from PIL import Image
+from small_disk import SMALL_DISK
+
+from monai_vlsm.data.folder_lock import FolderLock
+from monai_vlsm.errors import UserError, find_message
+from monai_vlsm.networks import CLIPSegShallowAdapter, load_network
+
+
+@pytest.fixture
+def train(phantom):
+    def start(root, **options):
+        run(
+            run_id="training",
+            config_file=str(root / "configs" / "train.json"),
+            bundle_root=str(root),
+            dataset_dir=phantom,
+            **{**QUICK, **options},
+        )
+        return torch.load(root / "eval" / "training_state.pt", weights_only=True)
+
+    return start
+
+
+@pytest.fixture
+def message_of(train):
+    """Train in vain, and return what a person is told."""
+
+    def fail(root, **options):
+        with pytest.raises((RuntimeError, UserError)) as failure:
+            train(root, **options)
+        message = find_message(failure.value)
+        assert message is not None, f"not told in a sentence: {failure.value!r}"
+        return message
+
+    return fail
+
+
+@pytest.fixture
+def root(bundle):
+    return bundle("phantom")
+
+
+def same_weights(state, other):
+    weights = state["objects"]["network"]
+    return bool(weights) and all(
+        torch.equal(tensor, other["objects"]["network"][name]) for name, tensor in weights.items()
+    )
+
+
+# Methods
+
+
+@pytest.fixture
+def shallow(root, train):
+    train(root, method="shallow", bottleneck=7)
+    return root
+
+
+def test_shallow_adapters_are_trained_and_the_model_knows_it(shallow):
+    network = load_network(shallow / "models" / "model.pt")
+    assert isinstance(network, CLIPSegShallowAdapter)
+    assert network.state_dict()["vision_adapters.0.down.weight"].shape[0] == 7
+
+
+def test_evaluation_reads_method_and_settings_from_the_model(shallow, phantom):
+    configs = [str(shallow / "configs" / f"{name}.json") for name in ("train", "evaluate")]
+    run(run_id="evaluating", config_file=configs, bundle_root=str(shallow), dataset_dir=phantom, **QUICK)
+    summary = json.loads((shallow / "eval" / "test_p1" / "summary.json").read_text())
+    assert summary["images"] > 0
+
+
+def test_inference_reads_method_and_settings_from_the_model(shallow, phantom, tmp_path):
+    config = str(shallow / "configs" / "inference.json")
+    run(config_file=config, bundle_root=str(shallow), images=f"{phantom}/images", output_dir=str(tmp_path / "masks"))
+    masks = list((tmp_path / "masks").glob("*_mask.png"))
+    assert masks
+    assert np.asarray(Image.open(masks[0])).max() in (0, 1, 255)
+
+
+@pytest.mark.parametrize("method", ["decoder", "full"])
+def test_the_baselines_are_trained_too(root, train, method):
+    train(root, method=method)
+    assert load_network(root / "models" / "model.pt").backbone_name == "tiny"
+
+
+def test_a_method_that_trains_nothing_is_refused_in_a_sentence(root, message_of):
+    assert "choose a method other than 'zero_shot'" in message_of(root, method="zero_shot")
+
+
+def test_an_unknown_method_is_refused_with_those_that_are_known(root, message_of):
+    message = message_of(root, method="deep")
+    assert "'deep'" in message
+    assert "shallow" in message
+
+
+# Going on
+
+
+def test_two_processes_that_load_data_end_in_the_same_weights(root, train):
+    without = train(root, max_epochs=2)
+    assert same_weights(train(root, max_epochs=2, num_workers=2), without)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"batch_size": 2}, "batch_size times number of processes was 4 and is 2"),
+        ({"train_fraction": 0.5}, "train_fraction was 1.0 and is 0.5"),
+        ({"seed": 1}, "seed was 42 and is 1"),
+        ({"method": "shallow"}, "method was 'dense' and is 'shallow'"),
+        ({"bottleneck": 5}, "bottleneck was None and is 5"),
+        ({"prompt_level": "p1"}, "prompt_level was 'random' and is 'p1'"),
+        ({"lambda_dice": 1.0}, "lambda_dice was 1.5 and is 1.0"),
+    ],
+)
+def test_another_setting_is_refused_by_name_when_training_goes_on(trained_root, message_of, options, named):
+    before = (trained_root / "models" / "model.pt").read_bytes()
+    assert named in message_of(trained_root, resume=True, max_epochs=2, **options)
+    assert (trained_root / "models" / "model.pt").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def trained_root(tmp_path_factory, phantom):
+    """A bundle that was trained for an epoch; for tests that do not change it."""
+    root = tmp_path_factory.mktemp("trained") / "phantom"
+    shutil.copytree(ROOT / "bundles" / "phantom", root, ignore=shutil.ignore_patterns("eval", "models"))
+    config = str(root / "configs" / "train.json")
+    run(run_id="training", config_file=config, bundle_root=str(root), dataset_dir=phantom, **QUICK)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("learning_rate", 0.05, lambda state: state["objects"]["optimizer"]["param_groups"][0]["lr"]),
+        ("weight_decay", 0.05, lambda state: state["objects"]["optimizer"]["param_groups"][0]["weight_decay"]),
+        ("lr_patience", 9, lambda state: state["objects"]["lr_scheduler"]["patience"]),
+        ("lr_factor", 0.9, lambda state: state["objects"]["lr_scheduler"]["factor"]),
+        ("max_epochs", 3, lambda state: state["epoch"]),
+    ],
+)
+def test_a_setting_that_can_change_is_applied_when_training_goes_on(root, train, name, value, found):
+    train(root)
+    options = {"max_epochs": 2, "early_stop_patience": 50, name: value}
+    assert found(train(root, resume=True, **options)) == value
+
+
+# The model of an earlier training
+
+
+def test_a_new_training_keeps_the_model_and_the_state_of_the_one_before(root, train):
+    train(root)
+    before = (root / "models" / "model.pt").read_bytes()
+    train(root, seed=7)
+    (older,) = (root / "models" / "older").iterdir()
+    assert older.read_bytes() == before
+    assert (root / "models" / "model.pt").read_bytes() != before
+    assert torch.load(root / "eval" / "training_state.older.pt", weights_only=True)["settings"]["seed"] == 42
+
+
+def test_a_model_that_was_kept_can_be_evaluated(root, train, phantom):
+    train(root)
+    train(root, seed=7, method="shallow")
+    (older,) = (root / "models" / "older").iterdir()
+    configs = [str(root / "configs" / f"{name}.json") for name in ("train", "evaluate")]
+    options = {"bundle_root": str(root), "dataset_dir": phantom, "checkpoint": str(older), **QUICK}
+    run(run_id="evaluating", config_file=configs, **options)
+    assert json.loads((root / "eval" / "test_p1" / "summary.json").read_text())["model"] == str(older)
+
+
+def test_a_second_training_in_one_folder_is_refused_and_changes_nothing(root, train, message_of):
+    train(root)
+    before = (root / "models" / "model.pt").read_bytes()
+    lock = FolderLock(root / "models")
+    lock.acquire()
+    assert "writes into" in message_of(root)
+    lock.release()
+    assert (root / "models" / "model.pt").read_bytes() == before
+    assert not (root / "models" / "older").exists()
+
+
+@SMALL_DISK
+def test_a_disk_that_fills_up_is_named_and_the_best_model_is_whole(root, small_disk, message_of):
+    """The model of 1.4 MB fits on it, the state of 4 MB does not."""
+    on_small_disk = Path(shutil.copytree(root, small_disk / "phantom"))
+    message = message_of(on_small_disk)
+    assert "training_state.pt" in message
+    assert "the disk is full" in message
+    assert load_network(on_small_disk / "models" / "model.pt").backbone_name == "tiny"
+    assert not [path for path in on_small_disk.rglob("*") if ".part." in path.name]
