@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from monai_vlsm.networks import trained_parameters as trained_parameters
     from monai_vlsm.predictor import Prediction as Prediction
     from monai_vlsm.predictor import Predictor as Predictor
+    from monai_vlsm.transforms import training_transform as training_transform
 
     __version__: str
 
@@ -50,6 +51,7 @@ _HOMES = {
     "save_adapters": "networks",
     "trainable_summary": "networks",
     "trained_parameters": "networks",
+    "training_transform": "transforms",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -58,7 +58,8 @@ def test_names_are_offered_before_they_are_imported():
 
 
 def test_type_checkers_see_the_names_that_python_sees():
-    (checked,) = [node for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body if isinstance(node, ast.If)]
+    blocks = [node for node in ast.parse(SOURCE.read_text(encoding="utf-8")).body if isinstance(node, ast.If)]
+    (checked,) = [node for node in blocks if ast.unparse(node.test) == "TYPE_CHECKING"]
     seen = {
         alias.name: node.module.removeprefix("monai_vlsm.")
         for node in checked.body
@@ -90,3 +91,14 @@ def test_every_file_names_the_same_version(file, pattern):
     found = re.search(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
     assert found
     assert found[1] == declared_version()
+
+
+@pytest.mark.parametrize("name", ["__future__", "typing", "importlib.metadata", "argparse", "torch"])
+def test_a_module_in_the_working_directory_is_not_run(name, tmp_path):
+    path = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("raise SystemExit('code of the working directory was run')", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "monai_vlsm", "--version"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
 
 from monai_vlsm.networks.config import FIELDS
@@ -64,7 +65,9 @@ def _config_facts(config: CLIPSegConfig) -> dict[str, Any]:
 
 def _tokenizer_facts(tokenizer: CLIPTokenizer) -> dict[str, Any]:
     merges = json.loads(tokenizer.backend_tokenizer.to_str())["model"]["merges"]
-    tokens = encode(tokenizer, list(_PROBES))
+    # The first to ask may be building on the meta device, where tokens have no values.
+    with torch.device("cpu"):
+        tokens = encode(tokenizer, list(_PROBES))
     return {
         "vocabulary": sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0])),
         "merges": [pair if isinstance(pair, str) else " ".join(pair) for pair in merges],

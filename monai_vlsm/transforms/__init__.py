@@ -5,6 +5,7 @@ from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd
 from .network_input import ToNetworkImaged, ToNetworkMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd
+from .training import training_transform
 from .upright import UprightView
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "ToNetworkMaskd",
     "TokenizePromptd",
     "UprightView",
+    "training_transform",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable, Transform
+from transformers import CLIPTokenizer
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_tokenizer
@@ -34,9 +35,14 @@ class SelectPromptd(Randomizable, Transform):
         self.default = default
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Set ``prompt`` (string) from ``prompts`` (level -> sentences)."""
-        prompts = data.get("prompts")
-        return {**data, "prompt": self._select(prompts, data) if prompts else self.default}
+        """Replace ``prompts`` (level -> sentences) by ``prompt`` (string).
+
+        Entries differ in their numbers of sentences, so that ``prompts`` could not be collated into a batch.
+        """
+        result = dict(data)
+        prompts = result.pop("prompts", None)
+        result["prompt"] = self._select(prompts, data) if prompts else self.default
+        return result
 
     def _select(self, prompts: Mapping[str, Any], data: Mapping[Hashable, Any]) -> str:
         levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
@@ -58,11 +64,17 @@ class TokenizePromptd(MapTransform):
     Args:
         keys: of the prompts (strings); with several keys, the last one wins.
         backbone: whose tokenizer is used: hub id, local folder or ``"tiny"``.
+        tokenizer: in place of that of a backbone, for example ``network.tokenizer``.
     """
 
-    def __init__(self, keys: KeysCollection = "prompt", backbone: str | Backbone | None = None) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection = "prompt",
+        backbone: str | Backbone | None = None,
+        tokenizer: CLIPTokenizer | None = None,
+    ) -> None:
         super().__init__(keys)
-        self.tokenizer = load_tokenizer(backbone)
+        self.tokenizer = load_tokenizer(backbone) if tokenizer is None else tokenizer
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add the tokens to ``data``."""

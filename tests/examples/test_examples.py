@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import monai_vlsm as vlsm
 from monai_vlsm.data.phantom import write_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,11 +49,22 @@ def test_the_loop_trains_saves_loads_and_measures(method, monkeypatch, capsys, f
     assert (folder / "adapters.pt").is_file()
 
 
-def test_the_notebooks_script_runs_on_what_the_loop_left(monkeypatch, capsys, folder):
+def test_the_notebooks_script_runs_in_a_new_process_on_what_the_loop_left(monkeypatch, capsys, folder):
     run(monkeypatch, "train_loop.py", "--epochs", "1")
-    run(monkeypatch, "many_prompts.py")
-    assert re.search(r"^mass: Dice \d\.\d{3}$", capsys.readouterr().out, re.MULTILINE)
+    command = [sys.executable, str(EXAMPLES / "many_prompts.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^mass: Dice \d\.\d{3}$", done.stdout, re.MULTILINE)
     assert (folder / "many_prompts.png").is_file()
+
+
+def test_the_python_in_the_readme_runs_as_it_is(folder):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    shutil.copy(next((folder / "data" / "phantom" / "images").glob("*.png")), folder / "case.png")
+    names: dict[str, object] = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["cyst"].mask.shape == names["mass"].mask.shape
+    assert f"# {vlsm.trainable_summary(names['network'])}\n" in code
 
 
 def test_notebooks_are_in_step_with_their_scripts():
