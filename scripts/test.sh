@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Check style, types, bundles and behaviour; sets itself up. Arguments go to pytest: scripts/test.sh tests/networks -k dense
+# Check style, types, bundles and behavior; sets itself up. Arguments go to pytest: scripts/test.sh tests/networks -k dense
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup_env.sh
@@ -8,6 +8,7 @@ $python -m ruff format --check .
 $python -m ruff check .
 $python -m mypy
 $python scripts/bundles/make.py --check
+$python -m sphinx -W --keep-going -q -b html docs build/docs
 # One thread per process: two processes with two spinning threads each are slower than none.
 export OMP_NUM_THREADS=1
 pytest="$python -m pytest -n 2 --dist loadfile --cov monai_vlsm"

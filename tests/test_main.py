@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from raw_layouts import LAYOUTS
 
-from monai_vlsm.__main__ import main
+import monai_vlsm
+from monai_vlsm.__main__ import CLOSED_PIPE, main
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -23,6 +26,80 @@ def test_help_is_there_for_every_command(command, capsys):
         main([*command, "--help"])
     assert ended.value.code == 0
     assert "usage: python -m monai_vlsm" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("script", ["/opt/venv/bin/monai-vlsm", "monai-vlsm.exe"])
+@pytest.mark.parametrize("arguments", [["--help"], ["prepare", "--help"]], ids=["all", "prepare"])
+def test_help_names_the_console_script_that_was_called(script, arguments, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [script, *arguments])
+    with pytest.raises(SystemExit):
+        main()
+    assert "usage: monai-vlsm " in capsys.readouterr().out
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"monai_vlsm {monai_vlsm.__version__}\n"
+
+
+def run_with_closed_output(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line with an output that nobody reads any more, as behind ``| head``."""
+    unread, output = os.pipe()
+    os.close(unread)
+    command = [sys.executable, "-m", "monai_vlsm", *arguments]
+    try:
+        return subprocess.run(command, stdout=output, stderr=subprocess.PIPE, text=True, check=False)
+    finally:
+        os.close(output)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["prepare", "--list"], ["--help"], ["--version"], ["prepare", "--help"]], ids=" ".join
+)
+def test_output_that_nobody_reads_to_its_end_is_no_error(arguments):
+    done = run_with_closed_output(*arguments)
+    assert done.stderr == ""
+    # argparse passes over what it could not print.
+    assert done.returncode in ((0, CLOSED_PIPE) if "--help" in arguments else (CLOSED_PIPE,))
+
+
+def test_an_error_is_told_when_nobody_reads_the_output(tmp_path):
+    done = run_with_closed_output("prepare", "busy", "--out", str(tmp_path))
+    assert done.returncode == 1
+    assert "'busy'" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("arguments", ["prepare --list", "--version"])
+def test_a_process_without_output_can_run_commands(arguments):
+    shell = f'exec "{sys.executable}" -m monai_vlsm {arguments} >&-'
+    done = subprocess.run(["sh", "-c", shell], stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full to write to")
+def test_output_on_a_full_disk_is_a_named_error():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "monai_vlsm", "prepare", "--list"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "error: the disk is full" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
+    code = (
+        "import sys, monai_vlsm.__main__ as command_line\n"
+        "def fail(parsed):\n    raise BrokenPipeError('of a worker')\n"
+        "command_line.prepare._run = fail\n"
+        "sys.exit(command_line.main(['prepare', '--list']))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 1
+    assert "BrokenPipeError: of a worker" in done.stderr
 
 
 def test_prepare_phantom_writes_it_and_says_how_much(tmp_path, capsys):

@@ -34,7 +34,8 @@ def wheel(tmp_path_factory) -> Path:
 def test_every_file_of_the_package_is_in_the_wheel(wheel):
     listed = subprocess.run(["git", "ls-files", "monai_vlsm"], capture_output=True, text=True, check=True, cwd=ROOT)
     files = set(listed.stdout.splitlines())
-    assert {"monai_vlsm/networks/tiny/model.safetensors", "monai_vlsm/bundle/template/configs/train.json"} <= files
+    needed = ("py.typed", "networks/tiny/model.safetensors", "bundle/template/configs/train.json")
+    assert {f"monai_vlsm/{name}" for name in needed} <= files
     with zipfile.ZipFile(wheel) as archive:
         assert files == {name for name in archive.namelist() if not name.split("/")[0].endswith(".dist-info")}
 
@@ -48,11 +49,35 @@ def test_the_readme_is_the_description(wheel):
     assert description.decode().strip() == (ROOT / "README.md").read_text(encoding="utf-8").strip()
 
 
-def test_the_installed_wheel_predicts_in_another_folder(wheel, tmp_path):
-    site = tmp_path / "site"
-    pip("install", str(wheel), "--target", str(site))
+@pytest.fixture(scope="module")
+def site(wheel, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    pip("install", str(wheel), "--target", str(folder))
+    return folder
+
+
+def run(command: list[str], site: Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site)}
-    command = [sys.executable, str(ROOT / "tests" / "wheel_check.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [([sys.executable, "-m", "monai_vlsm"], "python -m monai_vlsm"), (["monai-vlsm"], "monai-vlsm")],
+    ids=["module", "script"],
+)
+def test_the_command_line_can_be_called_in_two_ways(site, tmp_path, call, name):
+    command = [str(site / "bin" / call[0])] if call == ["monai-vlsm"] else call
+    assert run([*command, "--help"], site, tmp_path).stdout.startswith(f"usage: {name} ")
+    assert run([*command, "--version"], site, tmp_path).stdout == f"monai_vlsm {version_of(site)}\n"
+
+
+def version_of(site: Path) -> str:
+    (folder,) = site.glob("monai_vlsm-*.dist-info")
+    return folder.name.removeprefix("monai_vlsm-").removesuffix(".dist-info")
+
+
+def test_the_installed_wheel_predicts_in_another_folder(site, tmp_path):
+    done = run([sys.executable, str(ROOT / "tests" / "wheel_check.py")], site, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"{site / 'monai_vlsm'} (40, 60)"

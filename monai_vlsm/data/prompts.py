@@ -160,17 +160,17 @@ def prompts_from_mask(
     plural: str | None = None,
     tell_empty: bool = True,
 ) -> dict[str, list[str]]:
-    """Write the prompts of one mask, with the levels of the published annotations as far as geometry gives them.
+    """Write the prompts of one mask, with the levels of the published annotations as far as geometry gives them::
 
-    | level | phrase (as for polyps) | sentence (as for breast ultrasound) |
-    |---|---|---|
-    | p0 | nothing | nothing |
-    | p1 | polyp | Polyp in the image. |
-    | p2 | round polyp | as p1 |
-    | p3 | as p2 | One polyp in the image. |
-    | p4 | small round polyp | One small polyp in the image. |
-    | p5 | one small round polyp | One small polyp at the top left in the image. |
-    | p6 | one small round polyp, located in top left of the image | One small round-shaped polyp at the ... |
+        | level | phrase (as for polyps) | sentence (as for breast ultrasound) |
+        |---|---|---|
+        | p0 | nothing | nothing |
+        | p1 | polyp | Polyp in the image. |
+        | p2 | round polyp | as p1 |
+        | p3 | as p2 | One polyp in the image. |
+        | p4 | small round polyp | One small polyp in the image. |
+        | p5 | one small round polyp | One small polyp at the top left in the image. |
+        | p6 | one small round polyp, located in top left of the image | One small round-shaped polyp at the ... |
 
     From p2 on (in sentences from p3 on) a prompt tells what was read off the mask. An empty mask gives "no polyp" or
     "No polyp in the image." at every level but p0.

@@ -23,7 +23,7 @@ class PromptInferer(Inferer):
     Of a volume no more than ``batch_size`` slices are pictures or logits at a time; only the answer has its size.
 
     Args:
-        prompt: what to segment in images that bring no prompt of their own (:class:`AttachPromptd`); None leaves it to
+        prompt: what to segment in images that bring no prompt of their own (:class:`.AttachPromptd`); None leaves it to
             the tokens given with the call, or to the network's default prompt.
         image_size: height and width in pixels that the network sees; None is the size its backbone was made for.
         batch_size: slices per run of the network.
@@ -47,7 +47,7 @@ class PromptInferer(Inferer):
         """Segment a batch.
 
         Args:
-            inputs: (B, C, W, H) or (B, C, W, H, D) as :class:`ToDisplayRanged` gives it, uint8 or float in [0, 1];
+            inputs: (B, C, W, H) or (B, C, W, H, D) as :class:`.ToDisplayRanged` gives it, uint8 or float in [0, 1];
                 C is 1 or 3.
             network: takes ``image``, ``input_ids`` and ``attention_mask``, gives logits of the image's size.
             input_ids: (B, L) or (1, L); used when neither the images nor the inferer have a prompt.

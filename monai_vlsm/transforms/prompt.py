@@ -85,7 +85,7 @@ class TokenizePromptd(MapTransform):
 
 
 class AttachPromptd(MapTransform):
-    """Write the prompt that comes with an image into its metadata, where :class:`PromptInferer` finds it.
+    """Write the prompt that comes with an image into its metadata, where :class:`.PromptInferer` finds it.
 
     An annotation server hands nothing but the image to the inferer, and a prompt that went through the configuration
     would be read as code where it begins with ``$``, and by all requests that run at the same time.

@@ -80,7 +80,7 @@ class RawFiles:
         """Return files by stem whose folder ends in ``folder`` (any case).
 
         Raises:
-            DataError: as :func:`one_per_name`.
+            DataError: as ``one_per_name``.
         """
         wanted = tuple(part.lower() for part in folder.split("/"))
         return one_per_name(

@@ -22,7 +22,7 @@ class ImageFeatures(NamedTuple):
     """What the decoder reads of an image: one state per extracted layer, shallow first."""
 
     states: tuple[torch.Tensor, ...]
-    """Each (B, 1 + h * w, D): a class token, then the patches row by row."""
+    """A class token, then the patches row by row; each (B, 1 + h * w, D)."""
     grid: tuple[int, int]
     """Rows h and columns w of patches."""
 
