@@ -48,10 +48,19 @@ class _PlainHook:
 
 def find_message(error: BaseException | None) -> str | None:
     """Return the message of the first UserError among ``error`` and its causes."""
+    found = find_user_error(error)
+    return None if found is None else str(found)
+
+
+def find_user_error(error: BaseException | None) -> UserError | None:
+    """Return the first UserError among ``error`` and its causes; one of a data loading process as a DataError."""
     while error is not None:
-        message = _from_worker(str(error)) or (str(error) if isinstance(error, UserError) else None)
-        if message is not None:
-            return message
+        # PyTorch keeps the class of an error in a worker, and makes its whole traceback the message.
+        text = _from_worker(str(error))
+        if text is not None:
+            return DataError(text)
+        if isinstance(error, UserError):
+            return error
         error = error.__cause__ or error.__context__
     return None
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from monai_vlsm.bundle import bundle_parser
+from monai_vlsm.bundle import bundle_parser, parsed_content
 from monai_vlsm.errors import DataError
 from monai_vlsm.inferers.prompt_inferer import write_stored
 from monai_vlsm.networks import load_checkpoint
@@ -96,7 +96,7 @@ class Predictor:
         """
         parser = bundle_parser(path, backbone, trust)
         network, image_size, threshold = (
-            parser.get_parsed_content(key) for key in ("network_def", "image_size", "threshold")
+            parsed_content(parser, key) for key in ("network_def", "image_size", "threshold")
         )
         network = load_checkpoint(network, Path(path) / "models" / "model.pt")
         return cls(network, device, image_size=image_size, threshold=threshold)

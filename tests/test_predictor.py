@@ -55,10 +55,10 @@ def test_a_file_and_its_array_give_the_same(predictor, picture_file):
     np.testing.assert_allclose(from_file.probability, from_array.probability, atol=1e-6)
 
 
-def test_a_colour_array_of_equal_channels_is_a_grey_one(predictor):
-    grey = predictor.set_image(PICTURE).predict("cyst").probability
-    colour = predictor.set_image(np.dstack([PICTURE] * 3)).predict("cyst").probability
-    np.testing.assert_allclose(colour, grey, atol=1e-6)
+def test_a_color_array_of_equal_channels_is_a_gray_one(predictor):
+    gray = predictor.set_image(PICTURE).predict("cyst").probability
+    color = predictor.set_image(np.dstack([PICTURE] * 3)).predict("cyst").probability
+    np.testing.assert_allclose(color, gray, atol=1e-6)
 
 
 def test_the_predictor_says_what_the_inferer_says(predictor, network, picture_file):

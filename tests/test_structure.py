@@ -45,7 +45,9 @@ def sources(*folders: str) -> list[Path]:
 
 def test_the_graph_has_the_imports_that_are_there():
     assert len(GRAPH) > 50
-    assert {"monai_vlsm.networks", "monai_vlsm.bundle", "monai_vlsm.transforms.load"} <= GRAPH["monai_vlsm.predictor"]
+    assert {"monai_vlsm.networks", "monai_vlsm.bundle", "monai_vlsm.transforms.upright"} <= GRAPH[
+        "monai_vlsm.predictor"
+    ]
     assert "monai_vlsm.networks.nets" in GRAPH["monai_vlsm.networks"], "relative imports count"
     assert "monai_vlsm.custom_data" in GRAPH["monai_vlsm.commands.new_bundle"], "imports inside functions count"
 

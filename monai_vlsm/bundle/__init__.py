@@ -1,7 +1,7 @@
 """Bundles: fill the template, find, pack, and check for foreign code. Imports no torch."""
 
 from .fill import filled_template, installed_versions
-from .open import bundle_config, bundle_parser, find_bundle, run_inference
+from .open import bundle_config, bundle_parser, find_bundle, parsed_content, run_inference
 from .trust import as_literal, read_without_foreign_code, refuse_foreign_code
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "filled_template",
     "find_bundle",
     "installed_versions",
+    "parsed_content",
     "read_without_foreign_code",
     "refuse_foreign_code",
     "run_inference",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.bundle.files import require_known_files
 from monai_vlsm.bundle.released import LOGGING, is_plain
 from monai_vlsm.bundle.trust import as_literal, read_without_foreign_code
-from monai_vlsm.errors import MissingFileError
+from monai_vlsm.errors import MissingFileError, find_user_error
 
 if TYPE_CHECKING:
     from monai.bundle import ConfigParser
@@ -60,6 +60,21 @@ def bundle_parser(path: str | Path, backbone: str | None = None, trust: bool = F
     return parser
 
 
+def parsed_content(parser: ConfigParser, key: str, **options: Any) -> Any:
+    """Return what a key stands for, as ``ConfigParser.get_parsed_content`` with the same options.
+
+    Raises:
+        UserError: as a component raised it; MONAI wraps it in errors of its own.
+    """
+    try:
+        return parser.get_parsed_content(key, **options)
+    except Exception as error:
+        found = find_user_error(error)
+        if found is None or found is error:
+            raise
+        raise found from None
+
+
 def run_inference(path: str | Path, values: dict[str, Any]) -> None:
     """Run this version's own inference with the values of a bundle, without any code of the bundle.
 
@@ -78,7 +93,7 @@ def run_inference(path: str | Path, values: dict[str, Any]) -> None:
     parser.update({key: as_literal(value) for key, value in values.items()})
     fileConfig(LOGGING, disable_existing_loggers=False)
     for key in ("initialize", "run", "finalize"):
-        parser.get_parsed_content(key, default=None)
+        parsed_content(parser, key, default=None)
 
 
 def _as_it_is(value: Any) -> Any:

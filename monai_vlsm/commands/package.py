@@ -60,12 +60,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
     """Load the backbone, and make sure that the model in the bundle was trained on it."""
-    from monai_vlsm.bundle import bundle_parser
+    from monai_vlsm.bundle import bundle_parser, parsed_content
     from monai_vlsm.networks import load_backbone, load_checkpoint
 
     parser = bundle_parser(folder, arguments.backbone, arguments.trust)
-    load_checkpoint(parser.get_parsed_content("network_def"), folder / "models" / "model.pt")
-    named = parser.get_parsed_content("backbone")
+    load_checkpoint(parsed_content(parser, "network_def"), folder / "models" / "model.pt")
+    named = parsed_content(parser, "backbone")
     backbone = load_backbone(named)
     if backbone.name == "tiny" != named:
         raise DataError(f"the bundle names the backbone {named!r}, its model was trained on tiny: add --backbone tiny.")

@@ -106,11 +106,12 @@ def require_space(folder: Path, size: int, purpose: str) -> None:
 
 def what_failed(path: Path, error: OSError, size: int = 0) -> str:
     """Say why ``path``, of at least ``size`` bytes where that is known, could not be written, and what to do."""
-    reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else str(error)
-    reason += f", it needs more than {size / 1e6:,.0f} MB" if size else ""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return f"cannot write {str(path)!r}: {error}. Nothing unfinished was left behind: choose another place for it."
+    needed = f", it needs more than {size / 1e6:,.0f} MB" if size else ""
     return (
-        f"cannot write {str(path)!r}: {reason}. Nothing unfinished was left behind: make room, or choose a folder on "
-        "another disk."
+        f"cannot write {str(path)!r}: the disk is full{needed}. Nothing unfinished was left behind: make room, or "
+        "choose a folder on another disk."
     )
 
 

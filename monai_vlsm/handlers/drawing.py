@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.ndimage import binary_dilation, binary_erosion
 
-TRUTH_COLOUR = (64, 220, 96)
-PRED_COLOUR = (255, 72, 72)
+TRUTH_COLOR = (64, 220, 96)
+PRED_COLOR = (255, 72, 72)
 MIN_WIDTH = 256
 """Pixels; narrower images are enlarged, so that outlines and captions have room."""
 
@@ -40,10 +40,10 @@ def draw_overlay(
     picture = _enlarge((np.clip(image, 0, 1) * 255).round().astype(np.uint8), factor)
     if pred is not None:
         inside = _enlarge(pred > 0, factor)
-        picture[inside] = (0.75 * picture[inside] + 0.25 * np.array(PRED_COLOUR)).astype(np.uint8)
-        picture[_outline(inside)] = PRED_COLOUR
+        picture[inside] = (0.75 * picture[inside] + 0.25 * np.array(PRED_COLOR)).astype(np.uint8)
+        picture[_outline(inside)] = PRED_COLOR
     if truth is not None:
-        picture[_outline(_enlarge(truth > 0, factor))] = TRUTH_COLOUR
+        picture[_outline(_enlarge(truth > 0, factor))] = TRUTH_COLOR
     return _add_caption(picture, caption)
 
 

@@ -71,7 +71,7 @@ class EvaluationReport:
             **self.settings,
             "images": len(self._rows),
             "empty_labels": sum(row["label_pixels"] == 0 for row in self._rows),
-            "metrics": {name: summarise([row[name] for row in self._rows]) for name in details},
+            "metrics": {name: summarize([row[name] for row in self._rows]) for name in details},
             "rules": RULES,
         }
         with (
@@ -92,7 +92,7 @@ class EvaluationReport:
         return value if math.isfinite(value) else math.nan
 
 
-def summarise(values: Sequence[float], resamples: int = 10_000, seed: int = 0) -> dict[str, Any]:
+def summarize(values: Sequence[float], resamples: int = 10_000, seed: int = 0) -> dict[str, Any]:
     """Return mean, standard deviation, median, 95 % bootstrap interval of the mean, and how many values count.
 
     Undefined values (NaN) are left out and counted; where none is defined, the numbers are None.

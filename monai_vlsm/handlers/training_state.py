@@ -113,9 +113,10 @@ class TrainingState:
                 _unwrapped(item).load_state_dict(saved["objects"][name])
         self._seed = int(saved["seed"])
         engine.state.epoch = int(saved["epoch"])
-        engine.state.iteration = engine.state.epoch * int(engine.state.epoch_length)
-        self.evaluator.state.best_metric = float(saved["best_metric"])
-        self.evaluator.state.best_metric_epoch = int(saved["best_metric_epoch"])
+        engine.state.iteration = engine.state.epoch * int(engine.state.epoch_length or 0)
+        vars(self.evaluator.state).update(
+            best_metric=float(saved["best_metric"]), best_metric_epoch=int(saved["best_metric_epoch"])
+        )
 
     def _apply_settings(self, saved: Mapping[str, Any]) -> None:
         for name, apply in ADJUSTABLE.items():
@@ -138,8 +139,7 @@ class TrainingState:
             "settings": self.settings,
             "seed": self._seed,
             "epoch": engine.state.epoch,
-            "best_metric": self.evaluator.state.best_metric,
-            "best_metric_epoch": self.evaluator.state.best_metric_epoch,
+            **{name: vars(self.evaluator.state)[name] for name in ("best_metric", "best_metric_epoch")},
             "objects": {name: _unwrapped(item).state_dict() for name, item in self.objects.items()},
         }
         save_whole(state, self.path)

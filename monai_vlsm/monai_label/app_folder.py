@@ -23,6 +23,7 @@ from monai_vlsm.bundle import (
     filled_template,
     find_bundle,
     installed_versions,
+    parsed_content,
     read_without_foreign_code,
     refuse_foreign_code,
 )
@@ -30,7 +31,7 @@ from monai_vlsm.bundle.files import files_below, read_file
 from monai_vlsm.bundle.trust import CONFIGS
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import new_folder, replace_whole
-from monai_vlsm.errors import DataError, MissingFileError, find_message
+from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.gate import is_loopback, require_host_name, require_origin
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
 from monai_vlsm.networks import METHODS, load_checkpoint
@@ -190,14 +191,7 @@ def _check(bundle: Path, backbone: str | None, trust: bool) -> CLIPSegNetwork:
     """Load the model as the server will, from a bundle that runs no code but the template's."""
     if not trust:
         _refuse_foreign_code(bundle)
-    parser = bundle_parser(bundle, backbone, trust)
-    try:
-        network = parser.get_parsed_content("network_def")
-    except RuntimeError as error:
-        # MONAI wraps whatever a component raises.
-        if (message := find_message(error)) is None:
-            raise
-        raise DataError(message) from error
+    network = parsed_content(bundle_parser(bundle, backbone, trust), "network_def")
     return load_checkpoint(network, bundle / MODEL)
 
 
@@ -237,7 +231,7 @@ def _begin_untrained(bundle: Path, source: Path, parser: ConfigParser, untrained
             "  2. begin without:  --untrained; its masks mean nothing before you have labeled and trained"
         )
     (bundle / MODEL).parent.mkdir(exist_ok=True)
-    torch.save({"model": parser.get_parsed_content("network_def").state_dict()}, bundle / MODEL)
+    torch.save({"model": parsed_content(parser, "network_def").state_dict()}, bundle / MODEL)
     (bundle / UNTRAINED).write_text(_digest(bundle / MODEL), encoding="utf-8")
 
 

@@ -43,7 +43,7 @@ def to_display_range(values: torch.Tensor) -> torch.Tensor:
 
 
 def as_unit(values: torch.Tensor) -> torch.Tensor:
-    """Return what :func:`to_display_range` gave as float32 in [0, 1]: uint8 divided by 255, floats as they are."""
+    """Return what ``to_display_range`` gave as float32 in [0, 1]: uint8 divided by 255, floats as they are."""
     return values.float().div_(255) if values.dtype == torch.uint8 else values
 
 
@@ -81,7 +81,7 @@ class ToDisplayRanged(MapTransform):
     the metadata says so (``original_channel_dim``), and the metadata of MONAI Deploy's own loaders are understood.
 
     Sets each key to a MetaTensor (C, W, H) or (C, W, H, D), C being 1 or 3: uint8 where the values are whole numbers
-    within 0..255, else float32 in [0, 1], see :func:`to_display_range`.
+    within 0..255, else float32 in [0, 1], see ``to_display_range``.
 
     Args:
         keys: of the images: tensors, MetaTensors or NumPy arrays of numbers.

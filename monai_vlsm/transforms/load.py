@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def read_file(path: str | Path, convert: Callable[[Image.Image], np.ndarray]) ->
         DataError: if it cannot be used; every failure names the file.
     """
     path = Path(path).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):  # Path.exists raises where a name is too long
         raise MissingFileError(f"there is no file {str(path.absolute())!r}.")
     try:
         image = _read_raster(path, convert) if is_raster(path) else _read_medical(path)
@@ -142,7 +143,7 @@ class LoadImageAnyd(LoadFiled):
 
     Raises:
         MissingFileError: if a file does not exist.
-        DataError: if a file is damaged, too large (:mod:`monai_vlsm.data.limits`), holds NaN, or is of a kind
+        DataError: if a file is damaged, too large (``MONAI_VLSM_MAX_PIXELS``), holds NaN, or is of a kind
             that cannot be shown; the message names it.
     """
 
@@ -170,7 +171,7 @@ class EnsureSameSized(MapTransform):
     """Check that an image and its masks are of one size, and lay medical masks of pictures on the picture's pixels.
 
     Annotation tools return the mask of a PNG as NIfTI. Whatever affine they make up, its voxels are the pixels: such a
-    mask is passed on without the metadata that would turn it (:func:`is_medical`).
+    mask is passed on without the metadata that would turn it (``is_medical``).
 
     Raises:
         DataError: naming both files and sizes in pixels.

@@ -14,7 +14,7 @@ from monai_vlsm.data.limits import refuse_oversized
 from monai_vlsm.data.names import is_nifti
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.display_range import CHANNEL_AXIS
-from monai_vlsm.transforms.headers import data_file_of, is_compressed, refuse_empty_promises, refuse_long_elements
+from monai_vlsm.transforms.headers import data_file_of, is_compressed, refuse_empty_promises, refuse_odd_elements
 from monai_vlsm.transforms.nifti import NiftiReader
 
 _META, _NRRD, _DICOM = "MetaImageIO", "NrrdImageIO", "GDCMImageIO"
@@ -61,8 +61,7 @@ def _check_header(path: Path, name: str) -> None:
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.is_file())
     values = files if name == _DICOM else [data_file_of(path)]
-    for file in files if name == _DICOM else ():
-        refuse_long_elements(file)
+    encapsulated = [refuse_odd_elements(file) for file in files] if name == _DICOM else []
     header = getattr(itk, name).New()
     if not files or not header.CanReadFile(str(files[0])):
         raise DataError(f"it is no {_NAMES[name]} file")
@@ -73,5 +72,5 @@ def _check_header(path: Path, name: str) -> None:
     if path.is_dir():
         refuse_oversized((*size, len(files)))
     else:
-        compressed = name == _DICOM or is_compressed(path)
+        compressed = encapsulated[0] if name == _DICOM else is_compressed(path)
         refuse_empty_promises(size, per_pixel, values[0].stat().st_size, compressed)

@@ -76,7 +76,7 @@ class ToNetworkImaged(MapTransform):
 
 
 class ToNetworkMaskd(ToNetworkImaged):
-    """Turn a loaded 2D mask (1, W, H[, 1]) into (1, ``image_size``, ``image_size``), upright, nearest neighbour."""
+    """Turn a loaded 2D mask (1, W, H[, 1]) into (1, ``image_size``, ``image_size``), upright, nearest neighbor."""
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Replace the masks in ``data``."""

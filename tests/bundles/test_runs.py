@@ -113,12 +113,12 @@ def test_zero_shot_needs_no_checkpoint(trained, phantom, tmp_path):
 
 @pytest.fixture(scope="module")
 def inferred(trained, tmp_path_factory):
-    """Masks of a grey PNG, an RGBA PNG and two NIfTI files."""
+    """Masks of a gray PNG, an RGBA PNG and two NIfTI files."""
     images, masks = tmp_path_factory.mktemp("images"), tmp_path_factory.mktemp("masks")
     rng = np.random.default_rng(0)
     picture = rng.integers(0, 256, (40, 60), dtype=np.uint8)
-    Image.fromarray(picture).save(images / "grey.png")
-    Image.fromarray(np.dstack([picture] * 4)).save(images / "colour.png")
+    Image.fromarray(picture).save(images / "gray.png")
+    Image.fromarray(np.dstack([picture] * 4)).save(images / "color.png")
     affine = np.array([[0, -2.0, 0, 5], [1.5, 0, 0, -3], [0, 0, 4, 1], [0, 0, 0, 1]])
     nibabel.save(nibabel.Nifti1Image(rng.normal(size=(20, 30, 5)), affine), images / "volume.nii.gz")
     nibabel.save(nibabel.Nifti1Image(rng.normal(size=(20, 30, 1)), affine), images / "slice.nii.gz")
@@ -134,7 +134,7 @@ def inferred(trained, tmp_path_factory):
     return images, masks
 
 
-@pytest.mark.parametrize("name", ["grey", "colour"])
+@pytest.mark.parametrize("name", ["gray", "color"])
 def test_the_mask_of_a_raster_image_is_a_png_of_its_size(inferred, name):
     images, masks = inferred
     with Image.open(images / f"{name}.png") as image, Image.open(masks / f"{name}_mask.png") as mask:

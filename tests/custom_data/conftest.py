@@ -2,17 +2,17 @@
 
 import numpy as np
 import pytest
-from custom_data.drawn import grey, save_nifti, save_png, square
+from custom_data.drawn import gray, save_nifti, save_png, square
 
 from monai_vlsm.custom_data import CustomDataRequest, compile_pattern
 
 
 @pytest.fixture
 def polyps(tmp_path):
-    """Ten grey pictures 24 high and 32 wide, five patients with two each; the masks of patient 4 are empty."""
+    """Ten gray pictures 24 high and 32 wide, five patients with two each; the masks of patient 4 are empty."""
     for number in range(10):
         stem = f"{number // 2}_{number % 2}"
-        save_png(tmp_path / "images" / f"{stem}.png", grey(number))
+        save_png(tmp_path / "images" / f"{stem}.png", gray(number))
         save_png(tmp_path / "masks" / f"{stem}.png", square(value=0 if number >= 8 else 255))
     return tmp_path
 

@@ -22,5 +22,5 @@ def save_nifti(path, values, axes=(1, 1, 1)):
     nibabel.save(nibabel.Nifti1Image(values, np.diag([*axes, 1.0])), path)
 
 
-def grey(seed, size=(24, 32)):
+def gray(seed, size=(24, 32)):
     return np.random.default_rng(seed).integers(0, 256, size, dtype=np.uint8)

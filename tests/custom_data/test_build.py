@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from custom_data.drawn import grey, save_nifti, save_png, square
+from custom_data.drawn import gray, save_nifti, save_png, square
 from monai.bundle import ConfigParser
 from PIL import Image
 
@@ -70,7 +70,7 @@ def test_raster_images_are_copied_as_they_are(ask, polyps):
 @pytest.mark.parametrize("mode", ["1", "P", "LA", "RGB", "RGBA", "CMYK", "I;16", "F"])
 def test_images_of_every_mode_are_taken(ask, polyps, mode):
     (polyps / "images" / "0_0.png").unlink()
-    picture = Image.fromarray(grey(0).astype(np.uint16)) if mode == "I;16" else Image.fromarray(grey(0)).convert(mode)
+    picture = Image.fromarray(gray(0).astype(np.uint16)) if mode == "I;16" else Image.fromarray(gray(0)).convert(mode)
     picture.save(polyps / "images" / "0_0.tif")
     make(ask(polyps), polyps)
     assert (polyps / "data" / "mine" / "images" / "0_0.tif").read_bytes() == (
@@ -82,7 +82,7 @@ def test_a_photo_that_is_turned_by_its_exif_data_fits_its_mask(ask, polyps):
     (polyps / "images" / "0_0.png").unlink()
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.fromarray(grey(0, (32, 24))).save(polyps / "images" / "0_0.jpg", exif=exif)
+    Image.fromarray(gray(0, (32, 24))).save(polyps / "images" / "0_0.jpg", exif=exif)
     make(ask(polyps), polyps)
     entry = next(e for e in entries_of(polyps / "data" / "mine") if e["image"].endswith("0_0.jpg"))
     image, mask = load_image(entry["image"]), LoadMaskd("label")(entry)["label"]
@@ -137,7 +137,7 @@ def test_a_value_without_name_is_left_out(ask, volumes):
     assert {entry["label"].rpartition("_")[2] for entry in entries_of(volumes / "data" / "mine")} == {"front.png"}
 
 
-@pytest.mark.parametrize("kind", ["grey", "indexed"])
+@pytest.mark.parametrize("kind", ["gray", "indexed"])
 def test_a_label_map_of_pictures_is_read(ask, polyps, kind):
     for path in (polyps / "masks").iterdir():
         picture = Image.fromarray(square(value=2))
@@ -207,7 +207,7 @@ def test_masks_that_were_corrected_are_not_taken_for_the_old_ones(ask, volumes):
 
 
 def test_a_name_that_is_taken_by_other_files_is_refused(ask, polyps):
-    save_png(polyps / "data" / "mine" / "holiday.png", grey(0))
+    save_png(polyps / "data" / "mine" / "holiday.png", gray(0))
     with pytest.raises(DataError, match="it holds other files"):
         make(ask(polyps), polyps)
     assert (polyps / "data" / "mine" / "holiday.png").is_file()
@@ -243,7 +243,7 @@ def damage_truncated(folder):
     return r"images/0_0\.png' cannot be read"
 
 
-def damage_grey_values(folder):
+def damage_gray_values(folder):
     save_png(folder / "masks" / "0_0.png", square(value=2))
     return r"masks/0_0\.png' cannot be read: its brightest value is 2"
 
@@ -257,7 +257,7 @@ def damage_indexed(folder):
     return r"masks/0_0\.png' holds the values 1, 2.*--classes 1=NAME,2=NAME"
 
 
-@pytest.mark.parametrize("damage", [damage_size, damage_empty, damage_truncated, damage_grey_values, damage_indexed])
+@pytest.mark.parametrize("damage", [damage_size, damage_empty, damage_truncated, damage_gray_values, damage_indexed])
 def test_a_wrong_picture_is_named_and_nothing_is_written(ask, polyps, damage):
     expected = damage(polyps)
     before = everything(polyps)
@@ -279,7 +279,7 @@ def test_a_value_that_no_class_has_is_named_with_its_file(ask, volumes):
         make(ask(volumes, {"front": (1,)}), volumes)
 
 
-def test_a_colour_picture_is_no_label_map(ask, polyps):
+def test_a_color_picture_is_no_label_map(ask, polyps):
     save_png(polyps / "masks" / "0_0.png", np.stack([square(), square() * 0, square()], axis=-1))
     with pytest.raises(DataError, match=r"0_0\.png' cannot be read: it is a color picture"):
         make(ask(polyps, {"polyp": (255,)}), polyps)

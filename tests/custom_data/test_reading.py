@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from custom_data.drawn import grey, save_nifti, save_png, square
+from custom_data.drawn import gray, save_nifti, save_png, square
 from PIL import Image
 
 from monai_vlsm.custom_data import reading
@@ -19,7 +19,7 @@ INSIDE[2:10, 3:11] = True
 @pytest.fixture
 def pair(tmp_path):
     """A gray picture with a mask of 0 and 255."""
-    save_png(tmp_path / "a.png", grey(0))
+    save_png(tmp_path / "a.png", gray(0))
     save_png(tmp_path / "a_mask.png", square())
     return ImageMaskPair("a", tmp_path / "a.png", tmp_path / "a_mask.png", "a")
 
@@ -121,15 +121,15 @@ def test_a_nifti_mask_lies_on_the_pixels_of_a_picture(pair, tmp_path):
 
 
 def test_a_picture_is_no_mask_of_a_volume_that_is_shown_mirrored(pair, tmp_path):
-    save_nifti(tmp_path / "a.nii.gz", grey(0).T[..., None].astype(np.float32))
+    save_nifti(tmp_path / "a.nii.gz", gray(0).T[..., None].astype(np.float32))
     with pytest.raises(DataError, match=r"a\.nii\.gz' is shown turned or mirrored.*save the mask as NIfTI"):
         read_pair(ImageMaskPair("a", tmp_path / "a.nii.gz", pair.mask, "a"), POLYP)
 
 
 def test_a_picture_is_the_mask_of_a_nifti_file_that_is_shown_as_it_is_stored(pair, tmp_path):
-    save_nifti(tmp_path / "a.nii.gz", grey(0).T[..., None].astype(np.float32), axes=(-1, -1, 1))
+    save_nifti(tmp_path / "a.nii.gz", gray(0).T[..., None].astype(np.float32), axes=(-1, -1, 1))
     pictures, masks = read_pair(ImageMaskPair("a", tmp_path / "a.nii.gz", pair.mask, "a"), POLYP)
-    np.testing.assert_allclose(pictures[0, 0] * 255, grey(0), atol=1e-3)
+    np.testing.assert_allclose(pictures[0, 0] * 255, gray(0), atol=1e-3)
     np.testing.assert_array_equal(masks["polyp"], INSIDE[None])
 
 

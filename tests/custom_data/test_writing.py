@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from custom_data.drawn import grey, save_nifti, save_png, square
+from custom_data.drawn import gray, save_nifti, save_png, square
 
 from monai_vlsm.custom_data.matching import match_masks
 from monai_vlsm.custom_data.writing import write_pairs
@@ -31,14 +31,14 @@ def test_names_of_slices_tell_the_index_from_0_with_equal_digits(ask, volumes, w
 
 @pytest.mark.parametrize("name", ["case0_z002", "CASE0_Z002"])
 def test_a_picture_that_would_be_written_as_a_slice_is_refused(ask, volumes, write, name):
-    save_png(volumes / "images" / f"{name}.png", grey(0))
+    save_png(volumes / "images" / f"{name}.png", gray(0))
     save_png(volumes / "masks" / f"{name}.png", square(value=1))
     with pytest.raises(DataError, match=r"(?i)would be written as 'images/case0_z002\.png': rename one"):
         write(ask(volumes, CLASSES))
 
 
 def test_two_masks_that_would_be_written_alike_are_refused(ask, polyps, write):
-    for kind, values in (("images", grey(0)), ("masks", square(value=1))):
+    for kind, values in (("images", gray(0)), ("masks", square(value=1))):
         for path in (polyps / kind).iterdir():
             path.unlink()
         for stem in ("a", "a_b", "c", "d"):

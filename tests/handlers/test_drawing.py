@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from monai_vlsm.handlers.drawing import MIN_WIDTH, PRED_COLOUR, TRUTH_COLOUR, contact_sheet, draw_overlay
+from monai_vlsm.handlers.drawing import MIN_WIDTH, PRED_COLOR, TRUTH_COLOR, contact_sheet, draw_overlay
 
 LONG = "One medium circle shaped malignant tumor at the upper left of the breast ultrasound image, seen from the side"
 
 
-def grey(height, width, level=0.5):
+def gray(height, width, level=0.5):
     return np.full((height, width, 3), level)
 
 
@@ -19,8 +19,8 @@ def block(height, width):
     return mask
 
 
-def is_colour(picture, colour):
-    return (picture == np.array(colour)).all(axis=-1)
+def is_color(picture, color):
+    return (picture == np.array(color)).all(axis=-1)
 
 
 def frame(mask, width=1):
@@ -40,11 +40,11 @@ def corners_left_out(picture):
 
 @pytest.mark.parametrize("masks", [{}, {"pred": block(20, 300)}, {"truth": block(20, 300)}])
 def test_an_overlay_of_a_wide_image_has_its_size(masks):
-    assert draw_overlay(grey(20, 300), **masks).shape == (20, 300, 3)
+    assert draw_overlay(gray(20, 300), **masks).shape == (20, 300, 3)
 
 
 def test_an_overlay_is_made_of_bytes():
-    assert draw_overlay(grey(20, 300)).dtype == np.uint8
+    assert draw_overlay(gray(20, 300)).dtype == np.uint8
 
 
 def test_without_masks_the_image_is_shown_as_it_is():
@@ -53,58 +53,58 @@ def test_without_masks_the_image_is_shown_as_it_is():
 
 
 def test_values_beyond_the_range_are_clipped():
-    image = np.concatenate([grey(4, 300, -3), grey(4, 300, 7)])
+    image = np.concatenate([gray(4, 300, -3), gray(4, 300, 7)])
     assert draw_overlay(image)[[0, -1], 0].tolist() == [[0, 0, 0], [255, 255, 255]]
 
 
 def test_the_arguments_are_not_changed():
-    arguments = [grey(20, 30), block(20, 30), block(20, 30)]
+    arguments = [gray(20, 30), block(20, 30), block(20, 30)]
     before = [array.copy() for array in arguments]
     draw_overlay(*arguments, "polyp")
     for array, copy in zip(arguments, before, strict=True):
         np.testing.assert_array_equal(array, copy)
 
 
-@pytest.mark.parametrize(("name", "colour"), [("truth", TRUTH_COLOUR), ("pred", PRED_COLOUR)])
-def test_an_outline_runs_where_the_mask_ends(name, colour):
+@pytest.mark.parametrize(("name", "color"), [("truth", TRUTH_COLOR), ("pred", PRED_COLOR)])
+def test_an_outline_runs_where_the_mask_ends(name, color):
     mask = block(20, 300)
-    outline = is_colour(draw_overlay(grey(20, 300), **{name: mask}), colour)
+    outline = is_color(draw_overlay(gray(20, 300), **{name: mask}), color)
     assert outline.sum() == corners_left_out(frame(mask))
     assert not (outline & ~frame(mask)).any()
 
 
 def test_the_prediction_is_filled_lightly():
-    overlay = draw_overlay(grey(20, 300), pred=block(20, 300))
-    np.testing.assert_allclose(overlay[6, 12], 0.75 * 128 + 0.25 * np.array(PRED_COLOUR), atol=1)
+    overlay = draw_overlay(gray(20, 300), pred=block(20, 300))
+    np.testing.assert_allclose(overlay[6, 12], 0.75 * 128 + 0.25 * np.array(PRED_COLOR), atol=1)
 
 
 def test_the_annotation_is_not_filled():
-    assert draw_overlay(grey(20, 300), truth=block(20, 300))[6, 12].tolist() == [128, 128, 128]
+    assert draw_overlay(gray(20, 300), truth=block(20, 300))[6, 12].tolist() == [128, 128, 128]
 
 
 def test_the_annotation_is_drawn_above_the_prediction():
-    overlay = draw_overlay(grey(20, 300), block(20, 300), block(20, 300))
-    assert not is_colour(overlay, PRED_COLOUR).any()
-    assert is_colour(overlay, TRUTH_COLOUR).any()
+    overlay = draw_overlay(gray(20, 300), block(20, 300), block(20, 300))
+    assert not is_color(overlay, PRED_COLOR).any()
+    assert is_color(overlay, TRUTH_COLOR).any()
 
 
 @pytest.mark.parametrize("name", ["pred", "truth"])
 def test_an_empty_mask_draws_nothing(name):
-    overlay = draw_overlay(grey(20, 300), **{name: np.zeros((20, 300))})
-    np.testing.assert_array_equal(overlay, draw_overlay(grey(20, 300)))
+    overlay = draw_overlay(gray(20, 300), **{name: np.zeros((20, 300))})
+    np.testing.assert_array_equal(overlay, draw_overlay(gray(20, 300)))
 
 
 def test_a_mask_that_fills_the_image_is_outlined_at_its_border():
-    overlay = draw_overlay(grey(20, 300), truth=np.ones((20, 300)))
+    overlay = draw_overlay(gray(20, 300), truth=np.ones((20, 300)))
     border = np.ones((20, 300), bool)
     border[1:-1, 1:-1] = False
-    np.testing.assert_array_equal(is_colour(overlay, TRUTH_COLOUR), border)
+    np.testing.assert_array_equal(is_color(overlay, TRUTH_COLOR), border)
 
 
 def test_outlines_of_large_images_are_thicker():
     mask = np.zeros((1024, 1024))
     mask[400:600, 400:600] = 1
-    outline = is_colour(draw_overlay(grey(1024, 1024), truth=mask), TRUTH_COLOUR)
+    outline = is_color(draw_overlay(gray(1024, 1024), truth=mask), TRUTH_COLOR)
     assert outline[500, :500].sum() == 5
 
 
@@ -115,13 +115,13 @@ def test_outlines_of_large_images_are_thicker():
     ("height", "width", "factor"), [(51, 35, 8), (35, 51, 6), (8, 255, 2), (8, 256, 1), (8, 257, 1)]
 )
 def test_a_small_image_is_enlarged_by_a_whole_factor(height, width, factor):
-    overlay = draw_overlay(grey(height, width))
+    overlay = draw_overlay(gray(height, width))
     assert overlay.shape == (height * factor, width * factor, 3)
     assert overlay.shape[1] >= MIN_WIDTH
 
 
 def test_an_image_of_a_single_column_does_not_fill_the_memory():
-    assert draw_overlay(grey(900, 1)).size < 5_000_000
+    assert draw_overlay(gray(900, 1)).size < 5_000_000
 
 
 def test_the_pixels_of_a_small_image_stay_sharp():
@@ -130,9 +130,9 @@ def test_the_pixels_of_a_small_image_stay_sharp():
 
 
 def test_outlines_of_a_small_image_are_thin_and_where_the_mask_is():
-    overlay = draw_overlay(grey(20, 64), truth=block(20, 64))
+    overlay = draw_overlay(gray(20, 64), truth=block(20, 64))
     enlarged = np.kron(block(20, 64), np.ones((4, 4)))
-    outline = is_colour(overlay, TRUTH_COLOUR)
+    outline = is_color(overlay, TRUTH_COLOR)
     assert outline.sum() == corners_left_out(frame(enlarged))
     assert not (outline & ~frame(enlarged)).any()
 
@@ -147,45 +147,45 @@ def text_of(overlay, height):
 
 @pytest.mark.parametrize("caption", ["", "   "])
 def test_without_caption_there_is_no_strip(caption):
-    assert draw_overlay(grey(20, 300), caption=caption).shape == (20, 300, 3)
+    assert draw_overlay(gray(20, 300), caption=caption).shape == (20, 300, 3)
 
 
 def test_a_caption_stands_below_the_image():
-    overlay = draw_overlay(grey(20, 300), caption="polyp")
-    np.testing.assert_array_equal(overlay[:20], draw_overlay(grey(20, 300)))
+    overlay = draw_overlay(gray(20, 300), caption="polyp")
+    np.testing.assert_array_equal(overlay[:20], draw_overlay(gray(20, 300)))
     assert text_of(overlay, 20).any()
 
 
 def test_different_captions_look_different():
-    first, second = (draw_overlay(grey(20, 300), caption=caption) for caption in ("polyp", "tumor"))
+    first, second = (draw_overlay(gray(20, 300), caption=caption) for caption in ("polyp", "tumor"))
     assert (first != second).any()
 
 
 @pytest.mark.parametrize("caption", [LONG, LONG.upper(), "W" * 120, "i" * 300])
 def test_a_long_caption_is_wrapped_and_not_cut(caption):
-    text = text_of(draw_overlay(grey(20, 300), caption=caption), 20)
+    text = text_of(draw_overlay(gray(20, 300), caption=caption), 20)
     assert len(text) >= 2 * 13
     assert not text[:, -2:].any()
     assert not text[-2:].any()
 
 
 def test_a_caption_that_is_twice_as_long_has_about_twice_the_lines():
-    one, two = (len(draw_overlay(grey(20, 300), caption=LONG * times)) - 20 for times in (2, 4))
+    one, two = (len(draw_overlay(gray(20, 300), caption=LONG * times)) - 20 for times in (2, 4))
     assert 1.7 < two / one < 2.1
 
 
 def test_a_wrapped_caption_shows_its_last_word():
-    first, second = (draw_overlay(grey(20, 300), caption=f"{LONG} {word}") for word in ("left", "right"))
+    first, second = (draw_overlay(gray(20, 300), caption=f"{LONG} {word}") for word in ("left", "right"))
     assert (text_of(first, 20) != text_of(second, 20)).any()
 
 
 @pytest.mark.parametrize("caption", ["Läsion", "病变", "two\nlines", "tab\tin"])
 def test_any_text_can_be_a_caption(caption):
-    assert text_of(draw_overlay(grey(20, 300), caption=caption), 20).any()
+    assert text_of(draw_overlay(gray(20, 300), caption=caption), 20).any()
 
 
 def test_a_caption_fits_below_a_tiny_image():
-    overlay = draw_overlay(grey(35, 51), caption=LONG)
+    overlay = draw_overlay(gray(35, 51), caption=LONG)
     assert text_of(overlay, 35 * 6).any()
     assert overlay.shape[1] == 51 * 6
 
@@ -193,7 +193,7 @@ def test_a_caption_fits_below_a_tiny_image():
 # Contact sheets
 
 
-def coloured(height, width, level):
+def colored(height, width, level):
     return np.full((height, width, 3), level, dtype=np.uint8)
 
 
@@ -202,26 +202,26 @@ def coloured(height, width, level):
     [(1, 4, (20, 30, 3)), (3, 4, (20, 90, 3)), (4, 4, (20, 120, 3)), (5, 4, (40, 120, 3)), (5, 2, (60, 60, 3))],
 )
 def test_a_sheet_has_rows_and_columns(count, columns, shape):
-    assert contact_sheet([coloured(20, 30, 200)] * count, columns).shape == shape
+    assert contact_sheet([colored(20, 30, 200)] * count, columns).shape == shape
 
 
 def test_pictures_stand_in_reading_order():
-    sheet = contact_sheet([coloured(20, 30, level) for level in (50, 100, 150, 200)], columns=2)
+    sheet = contact_sheet([colored(20, 30, level) for level in (50, 100, 150, 200)], columns=2)
     assert sheet[10::20, 15::30, 0].tolist() == [[50, 100], [150, 200]]
 
 
 def test_pictures_are_scaled_to_the_width_of_the_first():
-    sheet = contact_sheet([coloured(20, 30, 100), coloured(80, 60, 200)])
+    sheet = contact_sheet([colored(20, 30, 100), colored(80, 60, 200)])
     assert sheet.shape == (40, 60, 3)
     assert (sheet[:, 30:] == 200).all()
 
 
 def test_a_row_is_as_high_as_its_highest_picture():
-    sheet = contact_sheet([coloured(10, 30, 100), coloured(20, 30, 200), coloured(5, 30, 100)], columns=2)
+    sheet = contact_sheet([colored(10, 30, 100), colored(20, 30, 200), colored(5, 30, 100)], columns=2)
     assert sheet.shape == (25, 60, 3)
 
 
 def test_the_rest_of_a_sheet_is_dark():
-    sheet = contact_sheet([coloured(10, 30, 100), coloured(20, 30, 200), coloured(20, 30, 200)], columns=2)
+    sheet = contact_sheet([colored(10, 30, 100), colored(20, 30, 200), colored(20, 30, 200)], columns=2)
     assert (sheet[10:20, :30] == 24).all()
     assert (sheet[20:, 30:] == 24).all()

@@ -21,7 +21,7 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.handlers import EvaluationReport
-from monai_vlsm.handlers.evaluation_report import format_summary, summarise
+from monai_vlsm.handlers.evaluation_report import format_summary, summarize
 
 SETTINGS = {"dataset": "data/busi", "prompt_level": "p1"}
 
@@ -209,7 +209,7 @@ def test_the_summary_is_logged_as_a_table(tmp_path, caplog):
 
 
 def test_a_table_shows_undefined_numbers_as_a_dash():
-    table = format_summary({"metrics": {"hd95": summarise([math.nan])}})
+    table = format_summary({"metrics": {"hd95": summarize([math.nan])}})
     assert table.splitlines()[1].split() == ["hd95", "-", "-", "-", "-", "to", "-", "0", "1"]
 
 
@@ -218,12 +218,12 @@ def sample(count=40, seed=0):
 
 
 def test_mean_deviation_and_median_are_those_of_the_values():
-    summary = summarise([0.2, 0.4, 0.9])
+    summary = summarize([0.2, 0.4, 0.9])
     assert [summary[name] for name in ("mean", "std", "median")] == pytest.approx([0.5, np.sqrt(0.13), 0.4])
 
 
 def test_undefined_values_do_not_change_the_numbers():
-    with_undefined, without = summarise([0.2, math.nan, 0.4, 0.9]), summarise([0.2, 0.4, 0.9])
+    with_undefined, without = summarize([0.2, math.nan, 0.4, 0.9]), summarize([0.2, 0.4, 0.9])
     assert with_undefined.pop("undefined") == 1
     assert without.pop("undefined") == 0
     assert with_undefined == without
@@ -231,7 +231,7 @@ def test_undefined_values_do_not_change_the_numbers():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_interval_contains_the_mean(seed):
-    summary = summarise(sample(seed=seed))
+    summary = summarize(sample(seed=seed))
     low, high = summary["ci95"]
     assert low < summary["mean"] < high
 
@@ -239,29 +239,29 @@ def test_the_interval_contains_the_mean(seed):
 def test_the_interval_is_that_of_the_mean():
     """For many values it is close to 1.96 standard errors on both sides."""
     values = sample(400)
-    low, high = summarise(values)["ci95"]
+    low, high = summarize(values)["ci95"]
     error = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values))
     assert (low, high) == pytest.approx((np.mean(values) - error, np.mean(values) + error), abs=0.1 * error)
 
 
 def test_the_interval_shrinks_with_the_number_of_images():
-    few, many = (np.diff(summarise(sample(count))["ci95"]).item() for count in (20, 320))
+    few, many = (np.diff(summarize(sample(count))["ci95"]).item() for count in (20, 320))
     assert many < few / 2
 
 
 def test_the_interval_is_reproducible():
-    assert summarise(sample()) == summarise(sample())
+    assert summarize(sample()) == summarize(sample())
 
 
 def test_the_interval_does_not_depend_on_the_global_seed():
     np.random.seed(1)
-    first = summarise(sample())
+    first = summarize(sample())
     np.random.seed(2)
-    assert summarise(sample()) == first
+    assert summarize(sample()) == first
 
 
 def test_equal_values_have_an_interval_of_no_width():
-    assert summarise([0.7] * 5)["ci95"] == pytest.approx([0.7, 0.7])
+    assert summarize([0.7] * 5)["ci95"] == pytest.approx([0.7, 0.7])
 
 
 # With MONAI's own metrics

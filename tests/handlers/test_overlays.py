@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.handlers import OverlayHandler, TensorBoardOverlayHandler
-from monai_vlsm.handlers.drawing import PRED_COLOUR, TRUTH_COLOUR
+from monai_vlsm.handlers.drawing import PRED_COLOR, TRUTH_COLOR
 from monai_vlsm.transforms.network_input import network_input
 
 WIDTH, HEIGHT = 300, 200
@@ -22,7 +22,7 @@ WIDTH, HEIGHT = 300, 200
 
 
 def image_of(name="a.png", depth=None, space=None):
-    """A grey image; MetaTensor says that it is in RAS, readers of raster files do not."""
+    """A gray image; MetaTensor says that it is in RAS, readers of raster files do not."""
     shape = (1, WIDTH, HEIGHT) if depth is None else (1, WIDTH, HEIGHT, depth)
     image = MetaTensor(torch.full(shape, 0.5), meta={"filename_or_obj": f"scans/{name}"})
     image.meta["space"] = space
@@ -56,19 +56,19 @@ def evaluate(handler, *batches, epochs=1):
     engine.run(batches, max_epochs=epochs)
 
 
-def coloured(path, colour):
-    return (np.asarray(Image.open(path)) == np.array(colour)).all(axis=-1)
+def colored(path, color):
+    return (np.asarray(Image.open(path)) == np.array(color)).all(axis=-1)
 
 
-def centre(drawn):
+def center(drawn):
     rows, columns = np.nonzero(drawn)
     return rows.mean(), columns.mean()
 
 
-@pytest.mark.parametrize(("name", "colour"), [("pred", PRED_COLOUR), ("label", TRUTH_COLOUR)])
-def test_masks_are_drawn_where_a_person_sees_them(tmp_path, name, colour):
+@pytest.mark.parametrize(("name", "color"), [("pred", PRED_COLOR), ("label", TRUTH_COLOR)])
+def test_masks_are_drawn_where_a_person_sees_them(tmp_path, name, color):
     evaluate(OverlayHandler(tmp_path), [case(**{name: top_left()})])
-    drawn = coloured(tmp_path / "overlays" / "000_a.png", colour)
+    drawn = colored(tmp_path / "overlays" / "000_a.png", color)
     assert drawn.any()
     assert not drawn[21:].any()
     assert not drawn[:, 61:].any()
@@ -78,7 +78,7 @@ def test_medical_images_are_drawn_upright(tmp_path):
     """In RAS the first voxel is the patient's left back, which is at the bottom right of the picture."""
     image = image_of("a.nii.gz", depth=1, space="RAS")
     evaluate(OverlayHandler(tmp_path), [case(image, pred=top_left(depth=1), label=top_left(depth=1))])
-    row, column = centre(coloured(tmp_path / "overlays" / "000_a.png", TRUTH_COLOUR))
+    row, column = center(colored(tmp_path / "overlays" / "000_a.png", TRUTH_COLOR))
     assert row > HEIGHT - 25
     assert column > WIDTH - 65
 
@@ -102,13 +102,13 @@ def test_of_a_volume_the_slice_with_most_of_the_prediction_is_drawn(tmp_path):
 def test_the_annotation_of_the_drawn_slice_is_drawn(tmp_path):
     image = image_of("a.nii.gz", depth=4)
     evaluate(OverlayHandler(tmp_path), [case(image, top_left(4, 2), label=top_left(4, 2))])
-    assert coloured(tmp_path / "overlays" / "000_a.png", TRUTH_COLOUR).any()
+    assert colored(tmp_path / "overlays" / "000_a.png", TRUTH_COLOR).any()
 
 
 def test_the_annotation_of_another_slice_is_not_drawn(tmp_path):
     image = image_of("a.nii.gz", depth=4)
     evaluate(OverlayHandler(tmp_path), [case(image, top_left(4, 2), label=top_left(4, 0))])
-    assert not coloured(tmp_path / "overlays" / "000_a.png", TRUTH_COLOUR).any()
+    assert not colored(tmp_path / "overlays" / "000_a.png", TRUTH_COLOR).any()
 
 
 def test_files_are_numbered_and_called_as_their_images(tmp_path):
@@ -197,7 +197,7 @@ def test_tensorboard_shows_the_image_with_its_normal_brightness(events, tmp_path
 
 def test_tensorboard_shows_the_masks_where_they_are(events, tmp_path):
     (tmp_path / "drawn.png").write_bytes(events.Images("validation/case 0")[0].encoded_image_string)
-    drawn = coloured(tmp_path / "drawn.png", TRUTH_COLOUR)
+    drawn = colored(tmp_path / "drawn.png", TRUTH_COLOR)
     assert drawn.any()
     assert not drawn[21:].any()
     assert not drawn[:, 61:].any()
@@ -238,6 +238,6 @@ def test_of_a_turned_volume_the_slice_with_most_of_the_prediction_is_drawn_uprig
     pred = top_left(depth=3, index=2).flip(1, 2)
     evaluate(OverlayHandler(tmp_path), [case(image_of(depth=3, space="RAS"), pred)])
     (name,) = os.listdir(tmp_path / "overlays")
-    seen = coloured(tmp_path / "overlays" / name, PRED_COLOUR)
+    seen = colored(tmp_path / "overlays" / name, PRED_COLOR)
     assert seen[:21, :61].any()
     assert not seen[30:, :].any()

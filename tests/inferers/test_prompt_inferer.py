@@ -102,9 +102,9 @@ def test_images_of_a_batch_do_not_influence_each_other(network):
     torch.testing.assert_close(PromptInferer()(batch, network), alone)
 
 
-def test_grey_images_are_shown_as_rgb(network):
-    grey = images(1, 1, 20, 30)
-    torch.testing.assert_close(PromptInferer()(grey, network), PromptInferer()(grey.expand(-1, 3, -1, -1), network))
+def test_gray_images_are_shown_as_rgb(network):
+    gray = images(1, 1, 20, 30)
+    torch.testing.assert_close(PromptInferer()(gray, network), PromptInferer()(gray.expand(-1, 3, -1, -1), network))
 
 
 def test_a_slice_and_a_volume_of_one_slice_give_the_same(network):

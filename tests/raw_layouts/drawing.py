@@ -16,8 +16,8 @@ def draw(rng: np.random.Generator, size: tuple[int, int] = SIZE) -> tuple[np.nda
     center = size[0] * rng.uniform(0.3, 0.4), size[1] * rng.uniform(0.2, 0.3)
     radius = size[0] * rng.uniform(0.15, 0.25), size[1] * rng.uniform(0.1, 0.18)
     mask = ((rows - center[0]) / radius[0]) ** 2 + ((columns - center[1]) / radius[1]) ** 2 <= 1
-    grey = rng.normal(60, 8, size) + 120 * mask
-    return np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), mask
+    gray = rng.normal(60, 8, size) + 120 * mask
+    return np.repeat(gray.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2), mask
 
 
 def save(path: Path, array: np.ndarray, **options: object) -> None:

@@ -31,17 +31,17 @@ def bkai(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     for i in range(COUNT):
         picture, mask = draw(rng)
         name = f"{i:032x}.jpeg"
-        coloured = np.zeros((*mask.shape, 3), np.uint8)
-        coloured[..., i % 2] = mask * np.uint8(255)
+        colored = np.zeros((*mask.shape, 3), np.uint8)
+        colored[..., i % 2] = mask * np.uint8(255)
         save(folder / "train" / "train" / name, picture)
-        save(folder / "train_gt" / "train_gt" / name, coloured, quality=90)
+        save(folder / "train_gt" / "train_gt" / name, colored, quality=90)
         truth[f"{i:032x}"] = mask
     save(folder / "test" / "test" / "f.jpeg", picture)
     return truth
 
 
 def clinicdb(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """RGB in TIFF files that call themselves grey; the frames are of four sequences."""
+    """RGB in TIFF files that call themselves gray; the frames are of four sequences."""
     truth = {}
     for frame in (1, 2, 30, 31, 60, 70, 71, 90):
         picture, mask = draw(rng)
@@ -85,7 +85,7 @@ def dfu(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
 
 
 def busi(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Names with a blank and brackets; grey, RGB and RGBA; two masks for one image; normal images with empty masks."""
+    """Names with a blank and brackets; gray, RGB and RGBA; two masks for one image; normal images with empty masks."""
     base = folder / "Dataset_BUSI_with_GT"
     truth = {}
     for kind in ("benign", "malignant", "normal"):

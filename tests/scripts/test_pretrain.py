@@ -116,7 +116,7 @@ def test_prompts_leave_the_words_of_the_phantom_to_the_phantom(tiny):
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_a_prompt_is_labelled_with_the_attributes_that_it_names(tiny, index):
+def test_a_prompt_is_labeled_with_the_attributes_that_it_names(tiny, index):
     scene = tiny.scenes.draw_scene(5, index)
     prompt = tiny.prompts.draw_prompts(scene, np.random.default_rng(index), 1)[0]
     labels = dict(zip(tiny.scenes.ATTRIBUTES, tiny.hints.prompt_labels(scene, prompt), strict=True))
@@ -127,7 +127,7 @@ def test_a_prompt_is_labelled_with_the_attributes_that_it_names(tiny, index):
 
 
 @pytest.mark.parametrize("index", range(6))
-def test_patches_are_labelled_where_the_objects_are(tiny, index):
+def test_patches_are_labeled_where_the_objects_are(tiny, index):
     scene = tiny.scenes.draw_scene(5, index)
     labels = tiny.hints.patch_labels(scene, 8).reshape(5, 12, 12).repeat(8, axis=1).repeat(8, axis=2)
     colors = tiny.scenes.ATTRIBUTES["color"]

@@ -45,7 +45,7 @@ class Orientation:
 
     Args:
         plane: of the first two axes.
-        affine: (4, 4), from voxels to millimetres in RAS.
+        affine: (4, 4), from voxels to millimeters in RAS.
     """
 
     plane: str

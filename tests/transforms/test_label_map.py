@@ -20,12 +20,12 @@ def picture(kind):
         indexed = Image.fromarray(LABELS, mode="P")
         indexed.putpalette(list(range(18)))
         return indexed
-    if kind == "color of grey":
+    if kind == "color of gray":
         return Image.fromarray(np.stack([LABELS] * 3, axis=-1))
     return Image.fromarray(LABELS.astype({"8 bit": np.uint8, "16 bit": np.uint16, "32 bit": np.int32}[kind]))
 
 
-@pytest.mark.parametrize("kind", ["8 bit", "16 bit", "32 bit", "indexed", "color of grey"])
+@pytest.mark.parametrize("kind", ["8 bit", "16 bit", "32 bit", "indexed", "color of gray"])
 def test_values_of_a_picture_are_kept(tmp_path, kind):
     path = tmp_path / ("labels.tif" if kind == "32 bit" else "labels.png")
     picture(kind).save(path)

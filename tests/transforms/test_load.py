@@ -182,7 +182,7 @@ def difference_to_pil(path):
     return np.abs(enter_network(path, 352).numpy() - expected.transpose(2, 0, 1)).mean()
 
 
-def test_the_normalisation_is_undone_exactly():
+def test_the_normalization_is_undone_exactly():
     pictures = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(denormalized(network_input(pictures, 8)), pictures)
 
@@ -220,42 +220,42 @@ def test_other_entries_are_passed_on():
 
 # Kinds of images
 
-COLOUR = (200, 100, 50)
+COLOR = (200, 100, 50)
 READS_YCBCR_TIFF = pytest.mark.skipif(
     int(PIL.__version__.split(".")[0]) < 13, reason="Pillow below 13 cannot read the YCbCr TIFF files that it writes"
 )
-GREY = (124, 124, 124)
-"""What the standard weights of red, green and blue make of COLOUR."""
+GRAY = (124, 124, 124)
+"""What the standard weights of red, green and blue make of COLOR."""
 
 
 @pytest.fixture
 def half():
-    """An upright picture (16, 24, 3), black but for the left half, which is in COLOUR."""
+    """An upright picture (16, 24, 3), black but for the left half, which is in COLOR."""
     picture = np.zeros((16, 24, 3), dtype=np.uint8)
-    picture[:, :12] = COLOUR
+    picture[:, :12] = COLOR
     return picture
 
 
 @pytest.mark.parametrize(
     ("mode", "suffix", "expected"),
     [
-        ("L", "png", GREY),
-        ("LA", "png", GREY),
-        ("RGB", "png", COLOUR),
-        ("RGBA", "png", COLOUR),
-        ("P", "png", COLOUR),
-        ("PA", "tif", COLOUR),
-        ("CMYK", "jpg", COLOUR),
-        ("CMYK", "tif", COLOUR),
-        ("YCbCr", "jpg", COLOUR),
-        pytest.param("YCbCr", "tif", COLOUR, marks=READS_YCBCR_TIFF),
-        ("RGB", "bmp", COLOUR),
-        ("RGB", "webp", COLOUR),
-        ("RGB", "tif", COLOUR),
-        ("L", "jpeg", GREY),
+        ("L", "png", GRAY),
+        ("LA", "png", GRAY),
+        ("RGB", "png", COLOR),
+        ("RGBA", "png", COLOR),
+        ("P", "png", COLOR),
+        ("PA", "tif", COLOR),
+        ("CMYK", "jpg", COLOR),
+        ("CMYK", "tif", COLOR),
+        ("YCbCr", "jpg", COLOR),
+        pytest.param("YCbCr", "tif", COLOR, marks=READS_YCBCR_TIFF),
+        ("RGB", "bmp", COLOR),
+        ("RGB", "webp", COLOR),
+        ("RGB", "tif", COLOR),
+        ("L", "jpeg", GRAY),
     ],
 )
-def test_every_mode_is_shown_in_its_colours(tmp_path, half, mode, suffix, expected):
+def test_every_mode_is_shown_in_its_colors(tmp_path, half, mode, suffix, expected):
     image = Image.fromarray(half).convert("P" if mode == "PA" else mode)
     if mode == "PA":
         image.putalpha(255)
@@ -266,7 +266,7 @@ def test_every_mode_is_shown_in_its_colours(tmp_path, half, mode, suffix, expect
     np.testing.assert_allclose(middle, [expected, (0, 0, 0)], atol=12)
 
 
-def test_a_picture_in_lab_is_shown_in_its_colours(tmp_path):
+def test_a_picture_in_lab_is_shown_in_its_colors(tmp_path):
     """CIELAB (54, 81, 70) is pure red; the file counts lightness to 255 and both others from 0 on."""
     lab = np.full((16, 24, 3), (137, 81, 70), dtype=np.uint8)
     Image.frombytes("LAB", (24, 16), lab.tobytes()).save(tmp_path / "red.tif")
@@ -445,7 +445,7 @@ MASKS = {
     "blue": ("png", lambda m: Image.fromarray(np.roll(red(m), 2, axis=-1))),
     "white": ("png", lambda m: Image.fromarray(m * 255).convert("RGB")),
     "opaque": ("png", lambda m: Image.fromarray(m * 255).convert("RGBA")),
-    "grey_with_alpha": ("png", lambda m: Image.fromarray(m * 255).convert("LA")),
+    "gray_with_alpha": ("png", lambda m: Image.fromarray(m * 255).convert("LA")),
     "noisy_jpeg": ("jpg", lambda m: Image.fromarray(m * 255)),
     "noisy_red_jpeg": ("jpg", lambda m: Image.fromarray(red(m))),
     "16_bit_0_and_1": ("png", lambda m: Image.fromarray(m.astype(np.uint16))),
@@ -486,7 +486,7 @@ def test_an_empty_mask_is_empty(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("dtype", "value", "full_range"), [(np.uint8, 2, 255), (np.uint8, 100, 255), (np.uint16, 1000, 65535)]
 )
-def test_a_mask_that_would_count_as_empty_by_its_grey_is_refused(tmp_path, block, dtype, value, full_range):
+def test_a_mask_that_would_count_as_empty_by_its_gray_is_refused(tmp_path, block, dtype, value, full_range):
     path = save_raster(tmp_path / "mask.png", block.astype(dtype) * dtype(value))
     with pytest.raises(DataError, match=rf"mask\.png.*brightest value is {value}, expected.* 0 and {full_range}"):
         load_mask(path)

@@ -1,4 +1,4 @@
-"""NIfTI files with colours, and those that promise more than they hold."""
+"""NIfTI files with colors, and those that promise more than they hold."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def load(path):
 
 
 @pytest.mark.parametrize("names", ["RGB", "RGBA"])
-def test_a_colour_per_voxel_becomes_three_channels(tmp_path, names):
+def test_a_color_per_voxel_becomes_three_channels(tmp_path, names):
     values = RNG.integers(0, 256, (6, 5, 2, len(names)), dtype=np.uint8)
-    colours = values.view([(name, np.uint8) for name in names])[..., 0]
-    nibabel.save(nibabel.Nifti1Image(colours, np.diag([1, 2, 3, 1])), tmp_path / "colour.nii.gz")
-    image = load(tmp_path / "colour.nii.gz")
+    colors = values.view([(name, np.uint8) for name in names])[..., 0]
+    nibabel.save(nibabel.Nifti1Image(colors, np.diag([1, 2, 3, 1])), tmp_path / "color.nii.gz")
+    image = load(tmp_path / "color.nii.gz")
     assert image.shape == (3, 6, 5, 2)
     np.testing.assert_allclose(image.numpy() * 255, np.moveaxis(values[..., :3], -1, 0), atol=1e-3)
     np.testing.assert_array_equal(image.affine, np.diag([1, 2, 3, 1]))

@@ -32,7 +32,7 @@ class MaskTopLeft(nn.Module):
 
 
 class MaskBright(nn.Module):
-    """Masks what is brighter than middle grey."""
+    """Masks what is brighter than middle gray."""
 
     image_size = 48
 
@@ -76,7 +76,7 @@ def test_the_mask_of_a_photograph_is_upright(tmp_path, out, bar):
     np.testing.assert_array_equal(np.asarray(Image.open(out / "a_mask.png")), bar)
 
 
-def test_a_mask_of_a_raster_image_is_8_bit_grey(tmp_path, out, bar):
+def test_a_mask_of_a_raster_image_is_8_bit_gray(tmp_path, out, bar):
     Image.fromarray(bar).save(tmp_path / "a.tif")
     segment(tmp_path / "a.tif", out, MaskTopLeft())
     with Image.open(out / "a_mask.png") as mask:

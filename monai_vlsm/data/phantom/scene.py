@@ -26,7 +26,7 @@ class Scene:
     """One drawn image and the masks of the objects in it.
 
     Args:
-        image: (H, W) uint8, grey, upright.
+        image: (H, W) uint8, gray, upright.
         masks: class name -> (H, W) bool, for every class of ``CLASSES``; all False where the scene has no such object.
     """
 
@@ -36,12 +36,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class _View:
-    """Field of view of a curved array: where its (virtual) centre is, and polar coordinates of every pixel."""
+    """Field of view of a curved array: where its (virtual) center is, and polar coordinates of every pixel."""
 
     x: Field
     y: Field
     angle: Field  # radians from the vertical, (H, W)
-    radius: Field  # pixels from the centre of the array, (H, W)
+    radius: Field  # pixels from the center of the array, (H, W)
     center: tuple[float, float]
     half_angle: float
     near: float  # radius of the transducer's face, pixels
@@ -61,13 +61,13 @@ class _View:
 
 @dataclass(frozen=True)
 class _Object:
-    """Place and outline of one object; ``relative`` is the distance from its centre, 1 on the outline."""
+    """Place and outline of one object; ``relative`` is the distance from its center, 1 on the outline."""
 
     kind: str
     x: float
     y: float
     angle: float  # radians from the vertical
-    radius: float  # pixels from the centre of the array
+    radius: float  # pixels from the center of the array
     size: float  # radius in pixels of the circle that holds the outline
     relative: Field
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 
 from tqdm.auto import tqdm
 
@@ -22,6 +22,7 @@ from monai_vlsm.data.whole import require_space
 from monai_vlsm.errors import DataError, MissingFileError, UserError
 
 _MOST_ENTRIES = 1_000_000
+"""Files in an archive; the largest of our data sets has 38,166."""
 _MOST_TIMES = 200
 """What is unpacked may be so many times as large as the download; raw masks shrink to a hundredth."""
 _ALWAYS_ALLOWED = 1 << 30
@@ -135,6 +136,8 @@ def _unpack(archive: Path, folder: Path, allowed: int, progress: bool) -> int:
 
 def _zip_entries(file: zipfile.ZipFile) -> list[_Entry]:
     infos = [info for info in file.infolist() if not info.is_dir()]
+    if len(infos) > _MOST_ENTRIES:
+        raise DataError(_too_many(file.filename))
     locked = next((info.filename for info in infos if info.flag_bits & 1), None)
     if locked is not None:
         raise DataError(
@@ -150,6 +153,13 @@ def _zip_entries(file: zipfile.ZipFile) -> list[_Entry]:
     ]
 
 
+def _too_many(archive: Any) -> str:
+    return (
+        f"the archive {str(archive)!r} holds more than {_MOST_ENTRIES:,} files: if you trust it, unpack it yourself "
+        "and give the folder."
+    )
+
+
 def _tar_entries(file: tarfile.TarFile) -> list[_Entry]:
     entries, last = [], -1
     for info in file:
@@ -160,7 +170,7 @@ def _tar_entries(file: tarfile.TarFile) -> list[_Entry]:
             plain = info.isreg() and not info.issparse()
             entries.append(_Entry(info.name, info.size, plain, partial(_open_in_tar, file, info)))
         if len(entries) > _MOST_ENTRIES:
-            break
+            raise DataError(_too_many(file.name))
     return entries
 
 

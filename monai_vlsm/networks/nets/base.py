@@ -87,7 +87,7 @@ class CLIPSegNetwork(nn.Module):
         """Segment what the prompt names.
 
         Args:
-            image: (B, 3, H, W) float, upright, ImageNet-normalised; H and W multiples of the patch size.
+            image: (B, 3, H, W) float, upright, ImageNet-normalized; H and W multiples of the patch size.
             input_ids: (B, L) or (1, L) token ids of the prompts; the default prompt if None.
             attention_mask: 1 for tokens, 0 for padding, of the shape of ``input_ids``; all ones if None.
 

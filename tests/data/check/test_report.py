@@ -100,7 +100,7 @@ def test_a_label_map_is_an_error(check, disk):
     assert found.names == ("masks/1.png (1, 2)",)
 
 
-def test_a_grey_label_map_of_full_range_is_an_error(check, disk):
+def test_a_gray_label_map_of_full_range_is_an_error(check, disk):
     values = np.zeros(SHAPE)
     values[:, :5], values[:, 5:9] = 127, 255
     disk.values["/set/masks/1.png"] = values

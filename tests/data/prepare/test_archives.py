@@ -78,6 +78,20 @@ def test_a_truncated_archive_is_named_and_leaves_nothing(tmp_path, keep, suffix)
     assert {path.name for path in tmp_path.iterdir()} == {given.name}
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_an_archive_of_too_many_files_is_refused_and_none_is_lost_silently(tmp_path, monkeypatch, kind):
+    monkeypatch.setattr(archives, "_MOST_ENTRIES", 2)
+    given = tmp_path / f"data.{kind}"
+    if kind == "zip":
+        write_zip(given, "1.png", "2.png", "3.png")
+    else:
+        with tarfile.open(given, "w") as file:
+            for name in ("1.png", "2.png", "3.png"):
+                file.addfile(tarfile.TarInfo(name))
+    with pytest.raises(DataError, match="more than 2 files"), open_sources([given], tmp_path, False):
+        pass
+
+
 def test_a_damaged_entry_is_told(tmp_path):
     given = write_zip(tmp_path / "data.zip", "images/1.png")
     given.write_bytes(given.read_bytes().replace(b"content", b"cOntent", 1))

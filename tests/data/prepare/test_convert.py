@@ -14,9 +14,8 @@ from PIL import Image
 from raw_layouts import LAYOUTS, camus_nifti
 
 from monai_vlsm.data.datalist import load_datalist, load_splits
-from monai_vlsm.data.prepare import PrepareOptions, is_prepared, prepare
+from monai_vlsm.data.prepare import PrepareOptions, is_prepared, prepare, writing
 from monai_vlsm.data.prepare import annotations as annotations_module
-from monai_vlsm.data.prepare import convert as module
 from monai_vlsm.data.prepare.annotations import Annotations
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -242,7 +241,7 @@ def test_a_full_disk_is_told_and_leaves_nothing(raw, tmp_path, monkeypatch):
     def full(mask, path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(module, "_write_mask", full)
+    monkeypatch.setattr(writing, "_write_mask", full)
     with pytest.raises(DataError, match=r"cannot write .*out.*: the disk is full"):
         prepare("udiat", [raw("udiat")], tmp_path / "out", PrepareOptions("generated"), progress=False)
     assert {path.name for path in tmp_path.iterdir()} == {"raw"}

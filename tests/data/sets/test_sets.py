@@ -68,9 +68,9 @@ def test_images_are_upright_and_lie_under_their_masks(converted):
     assert entries
     for entry in entries:
         with Image.open(out / entry["image"]) as image, Image.open(out / entry["label"]) as label:
-            grey, mask = np.array(image.convert("L"), float), np.array(label) > 0
-        assert grey.shape == mask.shape
-        assert not mask.any() or grey[mask].mean() > grey[~mask].mean() + 25, entry["image"]
+            gray, mask = np.array(image.convert("L"), float), np.array(label) > 0
+        assert gray.shape == mask.shape
+        assert not mask.any() or gray[mask].mean() > gray[~mask].mean() + 25, entry["image"]
 
 
 def test_empty_masks_are_counted_and_told_from_p2_on(converted):
@@ -127,7 +127,7 @@ def test_two_masks_of_a_busi_image_are_one_entry(tmp_path):
     np.testing.assert_array_equal(masks_of(tmp_path / "out")["2_benign"], truth["2_benign"])
 
 
-def test_a_tumour_of_btmri_is_named_by_its_kind(tmp_path):
+def test_a_tumor_of_btmri_is_named_by_its_kind(tmp_path):
     LAYOUTS["btmri"](tmp_path / "raw", np.random.default_rng(0))
     prepare("btmri", [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     found = {e["prompts"]["p1"][0] for entries in load_splits(tmp_path / "out").values() for e in entries}
