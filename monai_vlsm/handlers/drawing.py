@@ -15,6 +15,9 @@ PRED_COLOR = (255, 72, 72)
 MIN_WIDTH = 256
 """Pixels; narrower images are enlarged, so that outlines and captions have room."""
 
+MAX_WIDTH = 2048
+"""Pixels along the longer side; a screen shows no more, and a slide of 13,000 would take gigabytes to draw."""
+
 _MAX_FACTOR = 32
 _LINE_HEIGHT = 13
 _MARGIN = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from monai_vlsm.data.names import stem_of
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.handlers.drawing import contact_sheet, draw_overlay
+from monai_vlsm.handlers.drawing import MAX_WIDTH, contact_sheet, draw_overlay
 from monai_vlsm.transforms.display_range import as_unit
 from monai_vlsm.transforms.network_input import denormalized
 from monai_vlsm.transforms.upright import UprightView, upright_slices
@@ -22,8 +23,8 @@ from monai_vlsm.transforms.upright import UprightView, upright_slices
 class OverlayHandler:
     """Draw the first cases of a run: annotation green, prediction red, the prompt below.
 
-    Of volumes the slice with most of the prediction is drawn. The evaluator's images are (C, W, H[, D]) as they were
-    read, its postprocessing gives binary predictions.
+    Of volumes the slice with most of the prediction is drawn; pictures of more than ``MAX_WIDTH`` pixels get fewer. The
+    evaluator's images are (C, W, H[, D]) as they were read, its postprocessing gives binary predictions.
 
     Args:
         output_dir: gets a folder ``overlays`` of PNG files, and ``overlays.png``, which shows all of them.
@@ -57,7 +58,7 @@ class OverlayHandler:
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return image (H, W, 3), prediction (H, W) and annotation (H, W) or None, all upright."""
         view = UprightView.of(image)
-        best = int(pred.sum(dim=(0, 1, 2)).argmax()) if pred.ndim == 4 else 0
+        best = _largest_slice(pred.as_subclass(torch.Tensor)) if pred.ndim == 4 else 0
         picture, mask = (_one_picture(item, view, best) for item in (image, pred))
         truth = None if label is None else _one_picture(label, view, best)[0].cpu().numpy()
         return _channels_last(as_unit(picture)), mask[0].cpu().numpy(), truth
@@ -95,13 +96,21 @@ class TensorBoardOverlayHandler(OverlayHandler):
 
 
 def _one_picture(image: torch.Tensor, view: UprightView, index: int) -> torch.Tensor:
-    """Return slice ``index`` of (C, W, H[, D]), upright: (3, rows, columns)."""
-    return upright_slices(image[..., index : index + 1] if image.ndim == 4 else image, view)[0]
+    """Return slice ``index`` of (C, W, H[, D]), upright: (3, rows, columns); a large one with fewer pixels."""
+    picture = upright_slices(image[..., index : index + 1] if image.ndim == 4 else image, view)[0]
+    step = math.ceil(max(picture.shape[1:]) / MAX_WIDTH)
+    return picture[:, ::step, ::step]
 
 
 def _save(picture: np.ndarray, path: Path) -> None:
     with replace_whole(path) as part:
         Image.fromarray(picture).save(part)
+
+
+def _largest_slice(pred: torch.Tensor) -> int:
+    """Return the slice of ``pred`` (1, W, H, D) with most of it; one at a time, as a sum of all makes 64-bit copies."""
+    counts = torch.stack([slice_.count_nonzero() for slice_ in pred.unbind(-1)])
+    return int(counts.argmax())
 
 
 def _channels_last(picture: torch.Tensor) -> np.ndarray:

@@ -215,7 +215,7 @@ def test_the_best_checkpoint_is_the_network_alone_where_monai_label_looks_for_it
 
 def test_masks_are_whole_numbers_when_they_are_saved_and_saved_before_they_are_squeezed():
     steps = [step["_target_"].rsplit(".")[-1] for step in config(BUNDLE, "inference")["postprocessing"]["transforms"]]
-    assert steps[-3:] == ["CastToTyped", "SaveImageMaskd", "SqueezePictured"]
+    assert steps[-3:] == ["AsDiscreted", "SaveImageMaskd", "SqueezePictured"]
 
 
 def test_tracking_finds_the_handlers_of_trainer_and_validator(parse, bundle):

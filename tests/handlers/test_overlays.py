@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.handlers import OverlayHandler, TensorBoardOverlayHandler
-from monai_vlsm.handlers.drawing import PRED_COLOR, TRUTH_COLOR
+from monai_vlsm.handlers.drawing import MAX_WIDTH, PRED_COLOR, TRUTH_COLOR
 from monai_vlsm.transforms.network_input import network_input
 
 WIDTH, HEIGHT = 300, 200
@@ -241,3 +241,14 @@ def test_of_a_turned_volume_the_slice_with_most_of_the_prediction_is_drawn_uprig
     seen = colored(tmp_path / "overlays" / name, PRED_COLOR)
     assert seen[:21, :61].any()
     assert not seen[30:, :].any()
+
+
+def test_a_large_picture_is_drawn_small_with_its_mask_in_the_same_place(tmp_path):
+    image = MetaTensor(torch.zeros(1, 100, 2 * MAX_WIDTH + 2), meta={"filename_or_obj": "a.png", "space": None})
+    pred = torch.zeros(1, 100, 2 * MAX_WIDTH + 2)
+    pred[:, :, :30] = 1
+    evaluate(OverlayHandler(tmp_path), [case(image, pred=pred)])
+    drawn = colored(tmp_path / "overlays" / "000_a.png", PRED_COLOR)
+    rows = np.nonzero(drawn)[0]
+    factor = drawn.shape[0] / image.shape[2]
+    assert rows.max() == pytest.approx(30 * factor, abs=2 * factor + 1)

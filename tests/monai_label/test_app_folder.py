@@ -126,7 +126,7 @@ def test_a_failure_leaves_nothing_that_blocks_the_next_attempt(bundle, tmp_path)
 
 def test_a_backbone_that_does_not_fit_is_not_written_into_a_copy(bundle, tmp_path):
     add_bundle(tmp_path, str(bundle), backbone="tiny")
-    with pytest.raises(DataError, match="nowhere"):
+    with pytest.raises(MissingFileError, match="nowhere"):
         add_bundle(tmp_path, str(bundle), backbone=str(tmp_path / "nowhere"))
     assert not add_bundle(tmp_path, str(bundle)).copied
 
