@@ -68,9 +68,7 @@ def test_files_that_a_page_names_exist(page):
     paths = [
         start + end + rest for start, ends, rest in named for end in (ends.strip("{}").split(",") if ends else [""])
     ]
-    # The list of a release is written when it is made.
-    missing = [path for path in paths if not (ROOT / path.rstrip(".")).exists()]
-    assert missing == []
+    assert [path for path in paths if not (ROOT / path.rstrip(".")).exists()] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())

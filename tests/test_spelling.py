@@ -19,8 +19,9 @@ BRITISH = re.compile(
     rf"|token|util|vector|visual)is{ENDINGS}",
     re.IGNORECASE,
 )
-# The words that people type into prompts: file -> the words that stay there.
+# Words that people type into prompts, and old names: file -> the words that stay there.
 KEPT = {
+    "CHANGELOG.md": {"grey", "licence"},
     "monai_vlsm/networks/tiny/vocab.json": {"grey", "centre"},
     "scripts/tiny/paint.py": {"grey"},
     "scripts/tiny/prompts.py": {"grey"},
