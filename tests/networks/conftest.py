@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from monai_vlsm.networks import Backbone, CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
+from monai_vlsm.networks.backbone import TINY_FOLDER
 
 NETWORKS = {
     "dense": partial(CLIPSegDenseAdapter, bottleneck=6, cond_bottleneck=6),
@@ -19,6 +22,25 @@ NETWORKS = {
     "decoder": partial(CLIPSegFineTune, mode="decoder"),
     "full": partial(CLIPSegFineTune, mode="full"),
 }
+
+
+TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
+
+
+@pytest.fixture(scope="session")
+def whole_folder(tmp_path_factory, reading_backbone) -> Path:
+    """A backbone folder to read."""
+    folder = tmp_path_factory.mktemp("backbones") / "whole"
+    reading_backbone.model.save_pretrained(folder)
+    for name in TOKENIZER_FILES:
+        shutil.copy(TINY_FOLDER / name, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(tmp_path, whole_folder) -> Path:
+    """A backbone folder that a test may damage."""
+    return shutil.copytree(whole_folder, tmp_path / "my_backbone")
 
 
 @pytest.fixture(scope="session")

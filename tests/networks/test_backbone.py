@@ -3,36 +3,20 @@
 import copy
 import gc
 import json
-import shutil
 import weakref
 
 import pytest
 import torch
 from golden.make_golden import small_config, small_model
+from networks.conftest import TOKENIZER_FILES
 from torch import nn
 from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks import DEFAULT_BACKBONE, Backbone, load_backbone, load_tokenizer
-from monai_vlsm.networks.backbone import ENVIRONMENT_VARIABLE, TINY_FOLDER, resolve_name
+from monai_vlsm.networks.backbone import ENVIRONMENT_VARIABLE, resolve_name
 
-TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
 LOADERS = [load_backbone, load_tokenizer]
-
-
-@pytest.fixture(scope="module")
-def whole_folder(tmp_path_factory, reading_backbone):
-    folder = tmp_path_factory.mktemp("backbones") / "whole"
-    reading_backbone.model.save_pretrained(folder)
-    for name in TOKENIZER_FILES:
-        shutil.copy(TINY_FOLDER / name, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path, whole_folder):
-    """A backbone folder that a test may damage."""
-    return shutil.copytree(whole_folder, tmp_path / "my_backbone")
 
 
 def frozen(network):

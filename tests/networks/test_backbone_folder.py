@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tracemalloc
 
 import pytest
@@ -11,23 +10,7 @@ from safetensors.torch import load_file, save_file
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import build_network, load_backbone, load_tokenizer
-from monai_vlsm.networks.backbone import TINY_FOLDER, Backbone
-
-TOKENIZER_FILES = ("vocab.json", "merges.txt", "tokenizer_config.json")
-
-
-@pytest.fixture(scope="module")
-def whole_folder(tmp_path_factory, reading_backbone):
-    folder = tmp_path_factory.mktemp("backbones") / "whole"
-    reading_backbone.model.save_pretrained(folder)
-    for name in TOKENIZER_FILES:
-        shutil.copy(TINY_FOLDER / name, folder)
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path, whole_folder):
-    return shutil.copytree(whole_folder, tmp_path / "my_backbone")
+from monai_vlsm.networks.backbone import Backbone
 
 
 def write_config(folder, part="", **values):
