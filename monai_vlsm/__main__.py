@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 import monai_vlsm
 from monai_vlsm.commands import check, convert, label_app, new_bundle, package, predict, prepare
-from monai_vlsm.errors import DataError, find_message, show_user_errors_plainly
+from monai_vlsm.errors import DataError, find_message, is_full_disk, show_user_errors_plainly
 
 COMMANDS = (prepare, new_bundle, check, predict, package, label_app, convert)
 # What a shell shows for a program that was ended by a closed pipe (128 + SIGPIPE).
@@ -54,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return CLOSED_PIPE
     except OSError as error:
-        if find_message(error) is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if find_message(error) is None and is_full_disk(error):
             raise DataError(f"the disk is full: make room, or write to another one. ({error})") from error
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -50,6 +51,11 @@ def find_message(error: BaseException | None) -> str | None:
     """Return the message of the first UserError among ``error`` and its causes."""
     found = find_user_error(error)
     return None if found is None else str(found)
+
+
+def is_full_disk(error: BaseException | None) -> bool:
+    """Tell whether ``error`` itself says that a disk is full, or a quota used up."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def find_user_error(error: BaseException | None) -> UserError | None:

@@ -98,7 +98,7 @@ class Predictor:
         network, image_size, threshold = (
             parsed_content(parser, key) for key in ("network_def", "image_size", "threshold")
         )
-        network = load_checkpoint(network, Path(path) / "models" / "model.pt")
+        network = load_checkpoint(network, parsed_content(parser, "checkpoint"))
         return cls(network, device, image_size=image_size, threshold=threshold)
 
     def clone(self) -> Predictor:

@@ -24,6 +24,8 @@ _KNOWN = re.compile(
     r"(.*/)?(\.DS_Store|Thumbs\.db|desktop\.ini)"  # file managers leave these, whoever looks into a folder
     r"|LICENSE|README\.md|\.gitattributes|large_files\.yml"
     r"|configs/((train|multi_gpu_train|evaluate|inference|metadata)\.json|logging\.conf)"
+    r"|configs/monailabel_train\.json"  # MONAI Label writes it, and nothing here reads it
+    r"|models/\.training\.lock"
     rf"|docs/(.*/)?[^/]+\.({_DOCUMENT})"
     r"|models/backbone/[^/]+\.(json|txt|safetensors|bin|model)"
     r"|models/(older/)?[^/]+\.(pt|ts|onnx|json|sha256)"

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 
 def find_bundle(bundle: str) -> Path:
-    """Return ``bundle`` itself if it is the folder of a bundle, else ``bundles/NAME``, which need not be there."""
-    return Path(bundle) if (Path(bundle) / "configs").is_dir() else Path("bundles") / bundle
+    """Return ``bundle`` itself if it is a path or the folder of a bundle, else ``bundles/NAME``, there or not."""
+    is_path = len(Path(bundle).parts) > 1 or (Path(bundle) / "configs").is_dir()
+    return Path(bundle) if is_path else Path("bundles") / bundle
 
 
 def bundle_config(path: str | Path, name: str) -> Path:

@@ -12,7 +12,7 @@ from monai_vlsm.errors import DataError
 
 _LONGEST_TEXT = 4096
 """Characters, of a path."""
-_LONGEST_PROMPT = 1000
+LONGEST_PROMPT = 1000
 """Characters; CLIPSeg reads 77 tokens, which are some 400 characters."""
 _LONGEST_SHOWN = 200
 """Characters of a value in a message."""
@@ -115,7 +115,7 @@ RULES = {
     "num_workers": _whole(0, 256),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),
-    "prompt": _text(_LONGEST_PROMPT),
+    "prompt": _text(LONGEST_PROMPT),
     "prompt_level": _word("'random' or a level such as 'p1'", r"random|p[0-9]{1,3}"),
     "seed": _whole(0, 2**32 - 1),
     "split": _word("'training', 'validation' or 'test'", r"training|validation|test"),

@@ -59,7 +59,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.start:
         return subprocess.run(command, check=False).returncode
     print(f"\nStart the server:\n{shlex.join(command)}")
-    print(f"\nThen name http://{address.host}:{address.port} in 3D Slicer, see docs/slicer.md.")
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    print(f"\nThen name http://{host}:{address.port} in 3D Slicer, see docs/slicer.md.")
     return 0
 
 

@@ -56,7 +56,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "--split",
         choices=get_args(Split),
         default=default.split,
-        help="deduplicated: leave out training images that also occur in validation or test; "
+        help="deduplicated: leave out images that come again in a later split, or in their own; "
         "by_sequence: draw anew, so that no patient or sequence is in two splits (default: %(default)s)",
     )
     parser.add_argument(
@@ -67,7 +67,10 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         "of the height, as published (default: %(default)s)",
     )
     parser.add_argument(
-        "--seed", type=int, default=default.seed, help="of splits that are drawn, and of the phantom (default: 0)"
+        "--seed",
+        type=int,
+        default=default.seed,
+        help="of drawn splits, and of the phantom (default: %(default)s)",
     )
 
 

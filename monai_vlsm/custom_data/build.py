@@ -10,8 +10,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from monai_vlsm.bundle import filled_template, installed_versions
 from monai_vlsm.custom_data.matching import Matches, match_masks
 from monai_vlsm.custom_data.request import CustomDataRequest, check_words
@@ -19,6 +17,7 @@ from monai_vlsm.custom_data.writing import write_pairs
 from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.data.folder import is_free, is_there
 from monai_vlsm.data.names import stem_below
+from monai_vlsm.data.pictures import is_blank, open_picture
 from monai_vlsm.data.prepare.download import file_sha256
 from monai_vlsm.data.sets import DatasetFacts
 from monai_vlsm.data.splits import split_groups
@@ -188,22 +187,17 @@ def _count(splits: Splits) -> dict[str, dict[str, int]]:
         split: {
             "images": len({entry["image"] for entry in entries}),
             "entries": len(entries),
-            "empty masks": sum(_is_empty(entry["label"]) for entry in entries),
+            "empty masks": sum(is_blank(entry["label"]) for entry in entries),
             "groups": len({entry["group"] for entry in entries}),
         }
         for split, entries in splits.items()
     }
 
 
-def _is_empty(mask: str) -> bool:
-    with Image.open(mask) as picture:
-        return picture.getbbox() is None
-
-
 def _sizes(splits: Splits) -> tuple[tuple[int, int], tuple[int, int]]:
     sizes = set()
     for entry in (entry for entries in splits.values() for entry in entries):
-        with Image.open(entry["label"]) as mask:
+        with open_picture(entry["label"]) as mask:
             sizes.add(mask.size)
     by_area = sorted(sizes, key=lambda size: (size[0] * size[1], size))
     return by_area[0], by_area[-1]

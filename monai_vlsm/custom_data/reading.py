@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
-from PIL import Image
 
 from monai_vlsm.custom_data.matching import ImageMaskPair
 from monai_vlsm.data.masks import Mask, foreground, kind_of_mask
-from monai_vlsm.data.names import PIL_FORMATS, is_raster
+from monai_vlsm.data.names import is_raster
+from monai_vlsm.data.pictures import open_picture
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms import EnsureSameSized, LoadLabelMapd, UprightView, load_image
 from monai_vlsm.transforms.upright import upright_slices
@@ -100,7 +100,7 @@ def _how_stored(path: Path) -> tuple[bool, bool]:
     """Tell whether a mask holds indices of colors, and whether it was compressed as JPEG."""
     if not is_raster(path):
         return False, False
-    with Image.open(path, formats=PIL_FORMATS) as picture:
+    with open_picture(path) as picture:
         return picture.mode == "P", picture.format in ("JPEG", "MPO")
 
 

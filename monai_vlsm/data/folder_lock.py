@@ -78,8 +78,9 @@ class FolderLock:
         """Return what the file says; nothing if there is none, or something else in it."""
         try:
             owner = json.loads(self.owner_file.read_text(encoding="utf-8"))
+            datetime.fromtimestamp(owner["started"])  # fails where it is no time
             return {name: kind(owner[name]) for name, kind in _KINDS.items()}
-        except (OSError, ValueError, TypeError, KeyError):
+        except (OSError, ValueError, TypeError, KeyError, OverflowError):
             return {}
 
 

@@ -101,6 +101,12 @@ def label_values(image: Image.Image, any_color: bool = False) -> NDArray[Any]:
     return values > 0 if image.mode == "1" else values
 
 
+def is_blank(path: str | Path) -> bool:
+    """Tell whether all pixels of a picture are 0."""
+    with open_picture(path) as picture:
+        return picture.getbbox() is None
+
+
 def digest_of_pixels(pixels: NDArray[Any]) -> str:
     """Return a checksum that equal pictures share, whatever their files are: the format, metadata, or gray as RGB.
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import glob
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from monai_vlsm.errors import DataError, UserError
+from monai_vlsm.errors import DataError, UserError, is_full_disk
 
 _ABANDONED = 3600
 """Seconds without a write after which something unfinished belongs to nobody: its process was killed."""
@@ -43,7 +42,8 @@ def replace_whole(path: str | Path) -> Iterator[Path]:
     except OSError as error:
         raise DataError(what_failed(path, error)) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, or the name too long, there is no such file
+            part.unlink()
 
 
 @contextmanager
@@ -106,7 +106,7 @@ def require_space(folder: Path, size: int, purpose: str) -> None:
 
 def what_failed(path: Path, error: OSError, size: int = 0) -> str:
     """Say why ``path``, of at least ``size`` bytes where that is known, could not be written, and what to do."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not is_full_disk(error):
         return f"cannot write {str(path)!r}: {error}. Nothing unfinished was left behind: choose another place for it."
     needed = f", it needs more than {size / 1e6:,.0f} MB" if size else ""
     return (

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 
 import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from monai_vlsm.data.folder_lock import FolderLock
-from monai_vlsm.errors import DataError, find_message
+from monai_vlsm.errors import DataError, find_message, is_full_disk
 
 
 class FolderGuard:
-    """Lock a folder while the trainer runs, and name a full disk as the cause where something else failed of it.
+    """Lock a folder while the trainer runs, and name a full disk as the cause of an error that it led to.
 
     Args:
         folder: which gets the best model.
@@ -35,7 +34,7 @@ class FolderGuard:
 
     def _end(self, engine: Engine, error: BaseException) -> None:
         self.lock.release()
-        if find_message(error) is None and _is_full_disk(error):
+        if find_message(error) is None and _comes_of_full_disk(error):
             raise DataError(
                 f"the disk is full: training broke off in epoch {engine.state.epoch}. The best model and the state "
                 "after the last whole epoch are as they were. Make room, then go on with --resume True."
@@ -43,9 +42,9 @@ class FolderGuard:
         raise error
 
 
-def _is_full_disk(error: BaseException | None) -> bool:
+def _comes_of_full_disk(error: BaseException | None) -> bool:
     while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full_disk(error):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -109,7 +109,8 @@ class TrainingState:
 
     def _load(self, engine: Engine, saved: Mapping[str, Any]) -> None:
         for name, item in self.objects.items():
-            if name in saved["objects"] or name != "scaler":  # a run without mixed precision may go on with it
+            # A run without mixed precision has no scaler, or an empty one, and may go on with it.
+            if name != "scaler" or saved["objects"].get(name):
                 _unwrapped(item).load_state_dict(saved["objects"][name])
         self._seed = int(saved["seed"])
         engine.state.epoch = int(saved["epoch"])
@@ -120,7 +121,7 @@ class TrainingState:
 
     def _apply_settings(self, saved: Mapping[str, Any]) -> None:
         for name, apply in ADJUSTABLE.items():
-            if saved.get(name) != self.settings.get(name):
+            if name in self.settings and saved.get(name) != self.settings[name]:
                 _logger.info(f"{name} was {saved.get(name)!r} and is {self.settings[name]!r} from now on.")
                 apply(self.objects, self.settings[name])
 

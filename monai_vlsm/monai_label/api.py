@@ -19,7 +19,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from monailabel.config import settings
 from monailabel.endpoints import activelearning, batch_infer, datastore, infer, train
-from monailabel.interfaces.exception import MONAILabelException
+from monailabel.interfaces.exception import MONAILabelError, MONAILabelException
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from monailabel.interfaces.utils.app import app_instance
 from monailabel.utils.others.generic import get_mime_type
@@ -63,6 +63,8 @@ async def _because(_: Any, error: Exception) -> JSONResponse:
     message = error.msg if isinstance(error, MONAILabelException) else find_message(error)
     if message is None:
         return JSONResponse({"detail": f"{type(error).__name__}: {error}"}, 500)
+    if isinstance(error, MONAILabelException) and error.error is not MONAILabelError.INVALID_INPUT:
+        return JSONResponse({"detail": message}, 500)
     return JSONResponse({"detail": message}, 404 if isinstance(error, MissingFileError) else 400)
 
 

@@ -173,7 +173,8 @@ def _require_name(name: str) -> str:
 def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
     if source.is_dir():
         bundle_config(source, "inference")
-        for name in files_below(source, {path.name for path in source.iterdir()} - {"eval"}):
+        names = files_below(source, {path.name for path in source.iterdir()} - {"eval"})
+        for name in (name for name in names if not name.startswith("models/.training.")):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes(read_file(source / name, largest=None))
     elif bundle in DATASETS:

@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal
 from monailabel.utils.others.generic import device_list
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-LONGEST_PROMPT = 1000
-"""Characters; CLIPSeg reads 77 tokens, which are some 400 characters."""
+from monai_vlsm.bundle.values import LONGEST_PROMPT
 
 
 def _prompt(value: Any) -> Any:

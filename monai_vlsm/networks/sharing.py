@@ -57,7 +57,10 @@ class SharedTensor:
                 return self
             place = wanted.device, wanted.dtype
             # From the origin, as the function may leave the memory as it was (to_empty) or come from a rounded tensor.
-            return self.origin._places.get(place) or SharedTensor(self.origin.data.to(*place), self.origin)
+            found = self.origin._places.get(place)
+            if found is not None and not found.was_written():
+                return found
+            return SharedTensor(self.origin.data.to(*place), self.origin)
 
     def was_written(self) -> bool:
         """Tell whether the values are others than at the start.

@@ -12,6 +12,7 @@ from transformers import CLIPTokenizer
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_tokenizer
 from monai_vlsm.networks.text import tokenize
+from monai_vlsm.transforms.load import name_of
 
 RANDOM = "random"
 PROMPT = "prompt"
@@ -48,7 +49,7 @@ class SelectPromptd(Randomizable, Transform):
         levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
         if not levels or levels[0] not in prompts:
             image = data.get("image")
-            name = str(getattr(image, "meta", {}).get("filename_or_obj", image))
+            name = image if isinstance(image, str) else name_of(image)
             raise DataError(
                 f"prompt level {self.level!r} is not in the datalist entry of {name!r}, it has {sorted(prompts)}. "
                 "Write the datalist anew with 'python -m monai_vlsm prepare', or choose one of these as 'prompt_level'."

@@ -13,6 +13,7 @@ from bundle.changes import BUNDLES, edit
 import monai_vlsm.bundle.files as files
 from monai_vlsm.bundle import read_without_foreign_code, refuse_foreign_code
 from monai_vlsm.bundle.files import parse_json, read_file, require_known_files
+from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.errors import DataError, MissingFileError
 
 ALLOWED = [
@@ -25,6 +26,8 @@ ALLOWED = [
         "eval/test_p1/summary.json",
         "eval/events.out.tfevents.1764.host.12.0",
         "models/.training.json",
+        "models/.training.lock",
+        "configs/monailabel_train.json",
     ),
     *("eval/masks/a.nii.gz", "eval/mlruns.db", "eval/mlruns/0/abc/params/lr", "docs/picture.png", "README.md"),
     *(".gitattributes", "docs/.DS_Store", "Thumbs.db"),
@@ -56,6 +59,15 @@ def put(bundle, name):
 def test_what_training_sharing_and_people_leave_is_allowed(bundle, name):
     put(bundle, name)
     refuse_foreign_code(bundle)
+
+
+def test_what_the_lock_of_a_training_leaves_is_allowed(bundle):
+    lock = FolderLock(bundle / "models")
+    lock.acquire()
+    refuse_foreign_code(bundle)
+    lock.release()
+    refuse_foreign_code(bundle)
+    assert (bundle / "models").is_dir()
 
 
 @pytest.mark.parametrize("name", FOREIGN)

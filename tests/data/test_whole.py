@@ -77,3 +77,10 @@ def test_a_killed_process_leaves_no_folder_for_the_next_one(tmp_path):
     with new_folder(tmp_path / "out") as part:
         (part / "b.png").touch()
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("name", ["a.txt/b.txt", f"{'x' * 300}.txt"], ids=["below a file", "too long"])
+def test_a_place_that_cannot_be_is_a_named_error(tmp_path, name):
+    (tmp_path / "a.txt").touch()
+    with pytest.raises(DataError, match="cannot write"):
+        fail_half_way(tmp_path / name, KeyError())

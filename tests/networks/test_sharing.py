@@ -145,6 +145,15 @@ def test_writing_into_converted_memory_stops_the_networks_on_it_alone(networks, 
     assert torch.equal(kept(**batch), before)
 
 
+@pytest.mark.parametrize("write", WRITES)
+def test_new_networks_do_not_get_converted_memory_that_was_overwritten(networks, make_network, backbone, batch, write):
+    kept = networks[1].double()
+    write(networks[0].double())
+    new = make_network("dense", backbone).double()
+    new(**{**batch, "image": batch["image"].double()})
+    assert kept is not new
+
+
 def test_new_networks_are_refused_on_overwritten_memory(networks, make_network, backbone):
     multiply(networks[0])
     with pytest.raises(DataError, match="somebody wrote into"):

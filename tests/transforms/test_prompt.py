@@ -164,3 +164,8 @@ def test_an_image_without_prompt_takes_the_default_along(entry):
 def test_a_prompt_that_is_no_string_is_not_attached(prompt):
     with pytest.raises(DataError, match="must be a string"):
         attached(prompt=prompt)
+
+
+def test_a_wrong_level_names_no_pixels():
+    with pytest.raises(DataError, match="entry of 'from memory'"):
+        SelectPromptd("p9")({"image": torch.zeros(3, 9, 9), "prompts": {"p1": ["polyp"]}})

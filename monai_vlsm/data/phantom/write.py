@@ -14,6 +14,7 @@ from tqdm.auto import tqdm
 from monai_vlsm.data.datalist import SPLITS, load_datalist, write_datalist
 from monai_vlsm.data.folder import is_there
 from monai_vlsm.data.phantom.scene import CLASSES, Scene, draw_phantom
+from monai_vlsm.data.pictures import is_blank
 from monai_vlsm.data.prompts import prompts_from_mask
 from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError
@@ -97,10 +98,5 @@ def _write_scene(folder: Path, split: str, index: int, seed: int) -> list[dict[s
 
 def _summary(out: Path, counts: Mapping[str, int]) -> dict[str, dict[str, int]]:
     entries = {split: load_datalist(out, split) for split in SPLITS if counts.get(split)}
-    empty = {split: sum(map(_is_empty, entries[split])) for split in entries}
+    empty = {split: sum(is_blank(entry["label"]) for entry in entries[split]) for split in entries}
     return {"entries": {split: len(entries[split]) for split in entries}, "empty_masks": empty}
-
-
-def _is_empty(entry: Mapping[str, Any]) -> bool:
-    with Image.open(entry["label"]) as mask:
-        return mask.getbbox() is None

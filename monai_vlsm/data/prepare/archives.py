@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import stat
 import tarfile
 import zipfile
@@ -19,7 +18,7 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.data.names import ARCHIVE_SUFFIXES, FOREIGN_ARCHIVE_SUFFIXES, TAR_SUFFIXES
 from monai_vlsm.data.whole import require_space
-from monai_vlsm.errors import DataError, MissingFileError, UserError
+from monai_vlsm.errors import DataError, MissingFileError, UserError, is_full_disk
 
 _MOST_ENTRIES = 1_000_000
 """Files in an archive; the largest of our data sets has 38,166."""
@@ -63,15 +62,21 @@ def open_sources(sources: Sequence[Path], scratch: Path, progress: bool = True) 
         DataError: if an archive is damaged, locked, of an unknown kind, too large for the disk, a decompression bomb,
             or has entries that would be written elsewhere.
     """
+    require_sources(sources)
     with TemporaryDirectory(dir=scratch, prefix=".unpacked-") as unpacked:
         roots: list[Path] = []
         for source in sources:
-            if not source.exists():
-                raise MissingFileError(f"there is no {str(source.absolute())!r}: give what you have downloaded.")
             roots += [source] if source.is_dir() else []
             for archive in _archives_of(source):
                 roots += _unpack_with_inner(archive, Path(unpacked) / f"{len(roots)}", progress)
         yield roots
+
+
+def require_sources(sources: Sequence[Path]) -> None:
+    """Raise a MissingFileError unless all sources exist."""
+    for source in sources:
+        if not source.exists():
+            raise MissingFileError(f"there is no {str(source.absolute())!r}: give what you have downloaded.")
 
 
 def _archives_of(source: Path) -> list[Path]:
@@ -128,7 +133,7 @@ def _unpack(archive: Path, folder: Path, allowed: int, progress: bool) -> int:
     except UserError:
         raise
     except Exception as error:  # damaged archives lead to any kind of error in the libraries
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if is_full_disk(error):
             raise
         reason = str(error) or type(error).__name__
         raise DataError(f"the archive {str(archive)!r} is damaged or incomplete ({reason}): fetch it again.") from error
@@ -182,7 +187,7 @@ def _open_in_tar(file: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _require_trustworthy(entries: Sequence[_Entry], archive: Path) -> None:
-    """Refuse links and devices, names that lead out of the folder (also those of Windows), and names that are twice."""
+    """Refuse links, devices, names that lead out of the folder (also those of Windows), and names that occur twice."""
     refused = next((entry.name for entry in entries if not entry.is_plain or not _stays_inside(entry.name)), None)
     if refused is not None:
         raise DataError(

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from monai_vlsm.data.datalist import SPLITS, write_datalist
 from monai_vlsm.data.folder import is_there
 from monai_vlsm.data.prepare.annotations import Annotation, Annotations
-from monai_vlsm.data.prepare.archives import open_sources
+from monai_vlsm.data.prepare.archives import open_sources, require_sources
 from monai_vlsm.data.prepare.placing import LeftOut, PreparedCase, SplitEntry, assign_splits, require_groups
 from monai_vlsm.data.prepare.writing import write_all
 from monai_vlsm.data.prompts import LocationRule
@@ -138,6 +138,7 @@ def prepare(
     facts, out = facts_of(name), _absolute(out)
     if is_prepared(name, out, options):
         raise DataError(f"{str(out)!r} holds this data set already: remove the folder to prepare it anew.")
+    require_sources(sources)
     published, subsets = _published(facts, options, Annotations(options.annotations, progress))
     with new_folder(out) as part, open_sources(sources, part.parent, progress) as roots:
         cases, left_out = _wanted(_cases_in(roots, facts, sources), published, facts)

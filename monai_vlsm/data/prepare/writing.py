@@ -34,7 +34,7 @@ def write_all(
             if mask.shape != size[::-1]:
                 raise DataError(f"its mask is {mask.shape[::-1]} pixels large, the image {size}")
             _write_mask(mask, folder / "masks" / case.label)
-        except (UserError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
+        except (UserError, ValueError) as error:
             skipped.append(LeftOut(str(error), case.key))
             continue
         done[case.key] = PreparedCase(case, size, not mask.any(), digest, _generated(case, mask, facts, location_rule))

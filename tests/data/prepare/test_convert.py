@@ -277,3 +277,10 @@ def test_published_medclipseg_prompts_come_with_variants_and_subsets(raw, shared
     test = load_datalist(tmp_path / "out", "test")
     assert set(test[0]["prompts"]) == {"p0", "p1", "p2", "p3", "p4", "p5", "p6"}
     assert test[0]["prompts"]["p1"] == ["Tumor in the breast ultrasound image."]
+
+
+def test_a_missing_source_is_told_before_annotations_are_fetched(tmp_path, monkeypatch):
+    asked = "monai_vlsm.data.prepare.convert._published"
+    monkeypatch.setattr(asked, lambda *arguments: pytest.fail("they were asked for"))
+    with pytest.raises(MissingFileError, match=r"nope\.zip"):
+        prepare("busi", [tmp_path / "nope.zip"], tmp_path / "out", progress=False)
