@@ -24,7 +24,7 @@ class MissingFileError(UserError, FileNotFoundError):
 
 
 def show_user_errors_plainly() -> None:
-    """Let an uncaught UserError end the process with its message alone.
+    """Let an uncaught UserError end the process with its message alone, and Ctrl-C with its notes.
 
     MONAI evaluates bundles in many layers, and wraps an error in each of them. The whole traceback is shown when the
     environment variable ``MONAI_VLSM_TRACEBACK`` is set.
@@ -34,14 +34,16 @@ def show_user_errors_plainly() -> None:
 
 
 class _PlainHook:
-    """An excepthook that tells UserErrors plainly and leaves all others to the hook that was there before."""
+    """An excepthook that tells UserErrors and Ctrl-C plainly and leaves all others to the hook there was before."""
 
     def __init__(self, previous: Callable[[type[BaseException], BaseException, TracebackType | None], Any]) -> None:
         self._previous = previous
 
     def __call__(self, kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
         message = find_message(error)
-        if message is None:
+        if isinstance(error, KeyboardInterrupt):
+            sys.stderr.write("\n".join(["\nstopped by Ctrl-C", *getattr(error, "__notes__", ()), ""]))
+        elif message is None:
             self._previous(kind, error, traceback)
         else:
             sys.stderr.write(f"\nerror: {message}\n(MONAI_VLSM_TRACEBACK=1 shows the whole traceback)\n")

@@ -101,6 +101,13 @@ def test_showing_plainly_twice_is_as_good_as_once(told):
     assert told(DataError(MESSAGE)).count(MESSAGE) == 1
 
 
+def test_ctrl_c_shows_what_can_be_done_next_and_no_traceback(told):
+    assert told(KeyboardInterrupt()) == "\nstopped by Ctrl-C\n"
+    stopped = KeyboardInterrupt()
+    stopped.add_note("go on with --resume True")
+    assert told(stopped) == "\nstopped by Ctrl-C\ngo on with --resume True\n"
+
+
 # Errors from data loading and from bundles
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.bundle.files import require_known_files
 from monai_vlsm.bundle.released import LOGGING, is_plain
 from monai_vlsm.bundle.trust import as_literal, read_without_foreign_code
-from monai_vlsm.errors import MissingFileError, find_user_error
+from monai_vlsm.errors import DataError, MissingFileError, find_user_error
 
 if TYPE_CHECKING:
     from monai.bundle import ConfigParser
+
+MODEL = Path("models", "model.pt")
+"""The trained model in the folder of a bundle."""
 
 
 def find_bundle(bundle: str) -> Path:
@@ -74,6 +77,25 @@ def parsed_content(parser: ConfigParser, key: str, **options: Any) -> Any:
         if found is None or found is error:
             raise
         raise found from None
+
+
+def bundle_model(path: str | Path, parser: ConfigParser) -> Path:
+    """Return the path of a bundle's model, ``models/model.pt``, there or not.
+
+    Args:
+        path: of the folder.
+        parser: of its ``inference.json``, see :func:`bundle_parser`.
+
+    Raises:
+        DataError: if the bundle uses another file, which a copy of the bundle would lack.
+    """
+    named = Path(parsed_content(parser, "checkpoint"))
+    if named != Path(path) / MODEL:
+        raise DataError(
+            f"the bundle {str(path)!r} has the key 'checkpoint': {str(named)!r}. Put that file into its place "
+            f"{str(MODEL)!r} and take the key out of inference.json: only the files of a bundle go with it."
+        )
+    return named
 
 
 def run_inference(path: str | Path, values: dict[str, Any]) -> None:

@@ -1,10 +1,23 @@
-"""The folder of the bundle that MONAI is running, wherever it was started."""
+"""The bundle that MONAI is running, wherever it was started: its folder, and the values it was given."""
 
 from __future__ import annotations
 
 import os
+import re
 import sys
+from difflib import get_close_matches
 from pathlib import Path
+from typing import Any
+
+from monai_vlsm.bundle.released import is_plain, released
+from monai_vlsm.bundle.trust import CONFIGS
+from monai_vlsm.bundle.values import require_value
+from monai_vlsm.errors import DataError
+
+_ALIKE = 0.8
+"""How alike a key must be to one of the template's to be taken for it misspelt, as difflib measures it."""
+_OWN_CHOICE = ("checkpoint", "output_dir", "bundle_root")
+"""Places that are restricted in strangers' bundles only."""
 
 
 def bundle_root(name: str) -> str:
@@ -17,15 +30,43 @@ def bundle_root(name: str) -> str:
     Args:
         name: of the bundle.
     """
+    configs = Path(getattr(_running_workflow(), "config_root_path", ""))
+    return str(configs.parent) if configs.name == "configs" else _by_name(name)
+
+
+def require_usable_values() -> None:
+    """Make sure that what MONAI is running can use its values, those of the command line among them.
+
+    Raises:
+        DataError: if a value is not what its key may hold, or if nothing uses a key that looks like another misspelt.
+    """
+    workflow = _running_workflow()
+    config = {} if workflow is None else workflow.parser.config
+    known = [released(f"{name}.json") for name in CONFIGS]
+    rules = {key: rule for template in known for key, rule in template.rules.items()}
+    for key in config.keys() & rules.keys() - set(_OWN_CHOICE):
+        value = config[key]
+        is_value = isinstance(value, bool | int | float | str | list | None) and is_plain(value)
+        is_default = value is None and any(template.has((key,), None) for template in known)
+        if is_value and not is_default:
+            require_value(rules[key], value, key)
+    keys = {key for template in known for key in template.template}
+    for key in config.keys() - keys:
+        meant = get_close_matches(key, keys, 1, _ALIKE)
+        if meant and not re.search(rf"@{re.escape(key)}\b", str(config)):
+            raise DataError(f"nothing uses the key {key!r}: did you mean {meant[0]!r}?")
+
+
+def _running_workflow() -> Any:
+    """Return MONAI's ``ConfigWorkflow`` that is evaluating this expression, or None."""
     workflows = sys.modules.get("monai.bundle.workflows")
     frame = sys._getframe()
     while workflows is not None and frame.f_back is not None:
         frame = frame.f_back
         caller = frame.f_locals.get("self")
         if isinstance(caller, workflows.ConfigWorkflow):
-            configs = Path(getattr(caller, "config_root_path", ""))
-            return str(configs.parent) if configs.name == "configs" else _by_name(name)
-    return _by_name(name)
+            return caller
+    return None
 
 
 def _by_name(name: str) -> str:

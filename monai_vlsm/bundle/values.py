@@ -140,14 +140,15 @@ def rule_of(key: str, plain: Any) -> Rule | None:
     return RULES.get(key.rsplit("#", 1)[-1], by_type.get(type(plain)))
 
 
-def require_value(rule: Rule, value: Any, key: str, path: Any) -> None:
+def require_value(rule: Rule, value: Any, key: str, path: Any = None) -> None:
     """Raise a DataError unless ``value`` is what ``key`` may hold.
 
     Args:
         path: of the file that it comes from, for the message.
     """
     if not rule.accepts(value):
-        raise DataError(f"{str(path)!r}: {key!r} must be {rule.expected}, not {shortened(value)}.")
+        source = "" if path is None else f"{str(path)!r}: "
+        raise DataError(f"{source}{key!r} must be {rule.expected}, not {shortened(value)}.")
 
 
 def shortened(value: Any) -> str:

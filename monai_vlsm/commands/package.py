@@ -60,11 +60,11 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
     """Load the backbone, and make sure that the model in the bundle was trained on it."""
-    from monai_vlsm.bundle import bundle_parser, parsed_content
+    from monai_vlsm.bundle import bundle_model, bundle_parser, parsed_content
     from monai_vlsm.networks import load_backbone, load_checkpoint
 
     parser = bundle_parser(folder, arguments.backbone, arguments.trust)
-    load_checkpoint(parsed_content(parser, "network_def"), folder / "models" / "model.pt")
+    load_checkpoint(parsed_content(parser, "network_def"), bundle_model(folder, parser))
     named = parsed_content(parser, "backbone")
     backbone = load_backbone(named)
     if backbone.name == "tiny" != named:

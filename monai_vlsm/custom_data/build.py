@@ -18,10 +18,9 @@ from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.data.folder import is_free, is_there
 from monai_vlsm.data.names import stem_below
 from monai_vlsm.data.pictures import is_blank, open_picture
-from monai_vlsm.data.prepare.download import file_sha256
 from monai_vlsm.data.sets import DatasetFacts
 from monai_vlsm.data.splits import split_groups
-from monai_vlsm.data.whole import new_folder
+from monai_vlsm.data.whole import file_sha256, new_folder
 from monai_vlsm.errors import DataError
 
 _STEPS_PER_EPOCH = 20

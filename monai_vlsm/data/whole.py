@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import shutil
 import time
@@ -113,6 +114,12 @@ def what_failed(path: Path, error: OSError, size: int = 0) -> str:
         f"cannot write {str(path)!r}: the disk is full{needed}. Nothing unfinished was left behind: make room, or "
         "choose a folder on another disk."
     )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the checksum of a file, by which it is known to be whole and the same."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _unfinished(path: Path) -> Path:

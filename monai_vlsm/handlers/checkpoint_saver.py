@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import shutil
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ import ignite.distributed as idist
 from ignite.handlers.checkpoint import BaseSaveHandler
 from monai.handlers import CheckpointSaver
 
-from monai_vlsm.data.whole import remove_abandoned, replace_whole
+from monai_vlsm.data.whole import file_sha256, remove_abandoned, replace_whole
 from monai_vlsm.networks.saving import save_whole
 
 OLDER = "older"
@@ -69,10 +68,10 @@ class _ModelWriter(BaseSaveHandler):
         if idist.get_rank() != 0:
             return
         remove_abandoned(self.path, seconds=0)
-        if self.path.exists() and _sha256(self.path) != self.sha256:
+        if self.path.exists() and file_sha256(self.path) != self.sha256:
             _keep_older(self.path)
         save_whole({self.names[0]: checkpoint} if len(self.names) == 1 else checkpoint, self.path)
-        self.sha256 = _sha256(self.path)
+        self.sha256 = file_sha256(self.path)
 
     def remove(self, filename: str) -> None:
         """Keep the file: the next model is written over it."""
@@ -85,8 +84,3 @@ def _keep_older(path: Path) -> None:
     with replace_whole(backup) as part:
         shutil.copy2(path, part)
     _logger.warning(f"The model of an earlier training is kept as {str(backup)!r}: {path.name} is now the new one.")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -39,6 +39,8 @@ class FolderGuard:
                 f"the disk is full: training broke off in epoch {engine.state.epoch}. The best model and the state "
                 "after the last whole epoch are as they were. Make room, then go on with --resume True."
             ) from error
+        if isinstance(error, KeyboardInterrupt) and engine.state.epoch > 1:
+            error.add_note(f"all is saved up to epoch {engine.state.epoch - 1}: go on with --resume True")
         raise error
 
 

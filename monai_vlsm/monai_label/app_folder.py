@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import json
 import re
@@ -18,7 +17,9 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_vlsm.bundle import (
+    MODEL,
     bundle_config,
+    bundle_model,
     bundle_parser,
     filled_template,
     find_bundle,
@@ -30,7 +31,7 @@ from monai_vlsm.bundle import (
 from monai_vlsm.bundle.files import files_below, read_file
 from monai_vlsm.bundle.trust import CONFIGS
 from monai_vlsm.data.sets import DATASETS
-from monai_vlsm.data.whole import new_folder, replace_whole
+from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.gate import is_loopback, require_host_name, require_origin
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
@@ -38,7 +39,6 @@ from monai_vlsm.networks import METHODS, load_checkpoint
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 CODE = Path(__file__).parent / "app" / "main.py"
-MODEL = Path("models", "model.pt")
 UNTRAINED = Path("models", "untrained.sha256")
 """Digest of a model that was never trained; training writes another model, and leaves this file."""
 
@@ -192,8 +192,8 @@ def _check(bundle: Path, backbone: str | None, trust: bool) -> CLIPSegNetwork:
     """Load the model as the server will, from a bundle that runs no code but the template's."""
     if not trust:
         _refuse_foreign_code(bundle)
-    network = parsed_content(bundle_parser(bundle, backbone, trust), "network_def")
-    return load_checkpoint(network, bundle / MODEL)
+    parser = bundle_parser(bundle, backbone, trust)
+    return load_checkpoint(parsed_content(parser, "network_def"), bundle_model(bundle, parser))
 
 
 def _write_checked(bundle: Path, network: CLIPSegNetwork, backbone: str | None, trust: bool) -> None:
@@ -233,14 +233,10 @@ def _begin_untrained(bundle: Path, source: Path, parser: ConfigParser, untrained
         )
     (bundle / MODEL).parent.mkdir(exist_ok=True)
     torch.save({"model": parsed_content(parser, "network_def").state_dict()}, bundle / MODEL)
-    (bundle / UNTRAINED).write_text(_digest(bundle / MODEL), encoding="utf-8")
+    (bundle / UNTRAINED).write_text(file_sha256(bundle / MODEL), encoding="utf-8")
 
 
 def _is_untrained(bundle: Path) -> bool:
     """Tell whether the model is still the one that :func:`_begin_untrained` wrote."""
     mark = bundle / UNTRAINED
-    return mark.is_file() and mark.read_text(encoding="utf-8") == _digest(bundle / MODEL)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return mark.is_file() and mark.read_text(encoding="utf-8") == file_sha256(bundle / MODEL)

@@ -9,8 +9,8 @@ from typing import Any
 from transformers import CLIPSegConfig
 from transformers.activations import ACT2FN
 
+from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks.text import CONTEXT_LENGTH
 
 _MOST = 65_536
 _MOST_LAYERS = 100
@@ -78,7 +78,7 @@ FIELDS: dict[str, dict[str, Rule]] = {
     "text_config": _ENCODER
     | {
         "vocab_size": Rule(int, 2, 10_000_000),
-        "max_position_embeddings": Rule(int, CONTEXT_LENGTH),
+        "max_position_embeddings": Rule(int, MAX_TOKENS),
         "eos_token_id": Rule(int, 0, 10_000_000),
         "bos_token_id": _TOKEN,
         "pad_token_id": _TOKEN,

@@ -116,7 +116,7 @@ class SharingGuard:
         self._guarded = [(names[id(parameter)], parameter) for _, _, parameter in shared_parameters(model)]
 
     def require_untouched(self) -> None:
-        """Raise a DataError that names the first parameter that is not as it was; takes about 0.1 ms."""
+        """Raise a DataError that names the first parameter that is not as it was."""
         for name, parameter in self._guarded:
             shared = parameter.shared_tensor  # type: ignore[attr-defined]
             if shared is None:  # unpickled: the tensor is the network's own

@@ -13,9 +13,6 @@ from transformers import CLIPTokenizer
 from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.errors import DataError
 
-CONTEXT_LENGTH = MAX_TOKENS
-"""Tokens that CLIP's text encoder reads, begin and end of text included."""
-
 _ONE_AT_A_TIME = Lock()
 """A tokenizer keeps padding and truncation as state: threads would get those of each other's calls."""
 
@@ -36,9 +33,9 @@ def tokenize(tokenizer: CLIPTokenizer, prompt: str | Sequence[str]) -> dict[str,
     with _ONE_AT_A_TIME:
         sizes = [len(ids) for ids in tokenizer(prompts, truncation=False, verbose=False)["input_ids"]]
     for text, size in zip(prompts, sizes, strict=True):
-        if size > CONTEXT_LENGTH:
+        if size > MAX_TOKENS:
             warnings.warn(
-                f"the prompt {text[:60]!r}... has {size} tokens, only the first {CONTEXT_LENGTH} are used.",
+                f"the prompt {text[:60]!r}... has {size} tokens, only the first {MAX_TOKENS} are used.",
                 stacklevel=2,
             )
     return encode(tokenizer, prompts)
@@ -51,7 +48,7 @@ def encode(tokenizer: CLIPTokenizer, prompts: list[str]) -> dict[str, torch.Tens
             prompts,
             padding="max_length",
             truncation=True,
-            max_length=CONTEXT_LENGTH,
+            max_length=MAX_TOKENS,
             return_tensors="pt",
             verbose=False,
         )

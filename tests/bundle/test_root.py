@@ -4,8 +4,10 @@ import json
 import os
 
 import pytest
+import torch
 
 from monai_vlsm.bundle.root import bundle_root
+from monai_vlsm.errors import find_message
 
 
 @pytest.mark.parametrize(("folder", "expected"), [("bundles/busi", os.path.join("bundles", "busi")), ("other", ".")])
@@ -27,3 +29,56 @@ def test_a_configuration_outside_of_a_bundle_does_not_make_its_folder_one(tmp_pa
     workflow = ConfigWorkflow(str(config), meta_file=None, logging_file=False)
     workflow.initialize()
     assert workflow.run() == [os.path.join("bundles", "busi")]
+
+
+@pytest.fixture
+def running(bundle, monkeypatch):
+    """Return a function that begins a run of a configuration with values as from the command line."""
+
+    def begin(*names, **given):
+        from monai.bundle import ConfigWorkflow
+
+        files = [str(bundle / "configs" / f"{name}.json") for name in names]
+        workflow = ConfigWorkflow(files, logging_file=False, initialize=CHECK, **given)
+        return workflow.initialize()
+
+    return begin
+
+
+CHECK = ["$monai_vlsm.bundle.root.require_usable_values()"]
+WRONG = [
+    *(("batch_size", value, "from 1 to 4,096") for value in (0, -1, "many", None)),
+    *(("learning_rate", value, "a number") for value in ("abc", -1.0)),
+    ("max_epochs", 2.5, "a whole number"),
+    ("threshold", 7, "from 0 to 1"),
+    ("amp", 0, "true or false"),
+    ("device", "gpu", "'cuda'"),
+    ("prompt", ["a", "b"], "text"),
+    ("max_epoch", 5, "did you mean 'max_epochs'"),
+    ("learningrate", 5, "did you mean 'learning_rate'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), WRONG, ids=str)
+def test_a_value_that_a_training_cannot_use_is_named_before_it_begins(running, key, value, expected):
+    with pytest.raises(RuntimeError) as failure:
+        running("train", **{key: value})
+    message = find_message(failure.value)
+    assert repr(key) in message
+    assert expected in message
+
+
+@pytest.mark.parametrize(
+    ("names", "given"),
+    [
+        (["train"], {}),
+        (["train", "evaluate"], {"output_dir": "/elsewhere", "checkpoint": "/elsewhere/model.pt"}),
+        (["train", "multi_gpu_train"], {"learning_rate": None, "image_size": 32}),
+        (["inference"], {"images": ["/a.png", "/b.png"], "overlays": 0}),
+        (["train"], {"train#trainer#max_epochs": 0, "device": torch.device("cpu")}),
+        (["train"], {"max_epoch": 5, "max_epochs": "@max_epoch"}),
+    ],
+    ids=str,
+)
+def test_what_a_run_can_use_it_is_given(running, names, given):
+    assert running(*names, **given) == [None]

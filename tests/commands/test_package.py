@@ -134,6 +134,13 @@ def test_the_environment_does_not_hide_that_a_model_was_trained_on_tiny(trained,
         main(["package", str(trained), "--out", str(tmp_path / "busi.zip")])
 
 
+def test_a_bundle_that_uses_a_model_from_elsewhere_is_refused(copy, pack_it):
+    path = copy / "configs" / "inference.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "models/old.pt"}))
+    with pytest.raises(DataError, match=r"'checkpoint': 'models/old\.pt'"):
+        pack_it(bundle=copy)
+
+
 @pytest.fixture
 def self_contained(pack_it, tmp_path) -> Path:
     with zipfile.ZipFile(pack_it("--self-contained")) as file:

@@ -64,6 +64,17 @@ def test_an_exception_unlocks_the_folder_and_stays_what_it_is(tmp_path, error):
     assert is_free(tmp_path)
 
 
+@pytest.mark.parametrize(("epoch", "notes"), [(1, []), (3, ["all is saved up to epoch 2: go on with --resume True"])])
+def test_ctrl_c_says_what_is_saved(tmp_path, epoch, notes):
+    def stop(engine, batch):
+        if engine.state.epoch == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as stopped:
+        trainer(tmp_path, stop).run([0], max_epochs=3)
+    assert getattr(stopped.value, "__notes__", []) == notes
+
+
 def test_a_terminated_trainer_unlocks_the_folder(tmp_path):
     trainer(tmp_path, lambda engine, batch: engine.terminate()).run([0], max_epochs=3)
     assert is_free(tmp_path)

@@ -88,6 +88,14 @@ def test_a_model_of_another_network_is_refused_before_the_server_starts(bundle, 
         add_bundle(tmp_path, str(bundle), backbone="tiny")
 
 
+def test_a_bundle_that_uses_a_model_from_elsewhere_is_refused(bundle, tmp_path):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    config = source / "configs" / "inference.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "checkpoint": "models/other.pt"}))
+    with pytest.raises(DataError, match=r"'checkpoint': 'models/other\.pt'"):
+        add_bundle(tmp_path, str(source), backbone="tiny")
+
+
 @pytest.mark.parametrize("name", ["inference", "train", "multi_gpu_train", "evaluate"])
 def test_code_in_a_bundle_is_refused_unless_it_is_trusted(bundle, tmp_path, name):
     source = shutil.copytree(bundle, tmp_path / "busi")

@@ -6,9 +6,10 @@ import torch
 from golden.make_golden import small_config
 from transformers import CLIPTokenizer
 
+from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import load_tokenizer
-from monai_vlsm.networks.text import CONTEXT_LENGTH, end_of_text, tokenize
+from monai_vlsm.networks.text import end_of_text, tokenize
 
 PROMPTS = ["a photo of a cat", "", "one large pink polyp, located in the top left of the image", "Benign TUMOR!"]
 
@@ -38,7 +39,7 @@ def test_mask_covers_begin_words_and_end(tokenizer):
 
 
 def test_long_prompt_is_cut_with_a_warning_and_still_ends(tokenizer):
-    with pytest.warns(UserWarning, match=f"only the first {CONTEXT_LENGTH} are used"):
+    with pytest.warns(UserWarning, match=f"only the first {MAX_TOKENS} are used"):
         tokens = tokenize(tokenizer, ["polyp", "polyp " * 100])
     assert tokens["input_ids"].shape == (2, 77)
     assert tokens["input_ids"][1, -1] == tokenizer.eos_token_id

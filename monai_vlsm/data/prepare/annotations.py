@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.data.datalist import PUBLISHED_FILES
-from monai_vlsm.data.prepare.download import download, file_sha256
+from monai_vlsm.data.prepare.download import download
 from monai_vlsm.data.prompts import MEDVLSM_COMMIT
 from monai_vlsm.data.sets import DatasetFacts
 from monai_vlsm.data.sets.raw import optional_module
+from monai_vlsm.data.whole import file_sha256
 from monai_vlsm.errors import DataError, MissingFileError
 
 CHECKSUMS = Path(__file__).with_name("annotations.sha256")

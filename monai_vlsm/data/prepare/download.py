@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from email.message import Message
@@ -14,6 +13,7 @@ from urllib.request import Request, urlopen
 
 from tqdm.auto import tqdm
 
+from monai_vlsm.data.whole import file_sha256
 from monai_vlsm.errors import DataError, MissingFileError
 
 _CHUNK = 1 << 20  # bytes
@@ -53,15 +53,6 @@ def download(url: str, path: Path, sha256: str = "", progress: bool = True) -> P
     _verified(part, sha256, url)
     os.replace(part, path)
     return path
-
-
-def file_sha256(path: Path) -> str:
-    """Return the checksum of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for chunk in iter(lambda: file.read(_CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _fetch(url: str, part: Path, has_checksum: bool, progress: bool) -> None:
