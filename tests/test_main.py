@@ -102,6 +102,13 @@ def test_a_pipe_that_breaks_elsewhere_is_an_error(tmp_path):
     assert "BrokenPipeError: of a worker" in done.stderr
 
 
+@pytest.mark.parametrize("option", [["--source", "BUSI.zip"], ["--download"]], ids=str)
+def test_the_phantom_is_drawn_from_nothing(tmp_path, option):
+    with pytest.raises(DataError, match="the phantom is drawn"):
+        main(["prepare", "phantom", "--out", str(tmp_path / "phantom"), *option])
+    assert not (tmp_path / "phantom").exists()
+
+
 def test_prepare_phantom_writes_it_and_says_how_much(tmp_path, capsys):
     main(["prepare", "phantom", "--out", str(tmp_path / "phantom")])
     printed = capsys.readouterr().out

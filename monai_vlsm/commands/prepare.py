@@ -100,6 +100,8 @@ def _list() -> None:
 def _draw(arguments: argparse.Namespace) -> None:
     from monai_vlsm.data.phantom import write_phantom
 
+    if arguments.source or arguments.download:
+        raise DataError("the phantom is drawn: there is nothing to give with --source or to fetch with --download.")
     summary = write_phantom(arguments.out or Path("data") / "phantom", seed=arguments.seed)
     print(f"{summary['out']}: {'written' if summary['written'] else 'all is there already'}")
     print(f"{'split':<12}{'entries':>8}{'empty masks':>13}")

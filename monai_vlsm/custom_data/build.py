@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -91,9 +92,15 @@ def make_bundle(
 
 def _check_texts(backbone: str | None, modality: str) -> None:
     check_words(modality, "a --modality", "endoscopy")
+    if backbone is None or backbone == "tiny":
+        return
     # A value that begins with one of these is code or a reference in the JSON of a bundle.
-    if backbone is not None and (not backbone or backbone[0] in "$@%"):
-        raise DataError(f"expected a hub id, a folder or 'tiny' under --backbone, got {backbone!r}.")
+    is_code = not backbone or backbone[0] in "$@%"
+    if is_code or not (re.fullmatch(r"[\w.-]+/[\w.-]+", backbone) or Path(backbone).expanduser().is_dir()):
+        raise DataError(
+            f"expected a hub id such as 'CIDAS/clipseg-rd64-refined', a folder that is there, or 'tiny' under "
+            f"--backbone, got {backbone!r}."
+        )
 
 
 def _refuse_inside_inputs(request: CustomDataRequest, dataset: Path) -> None:

@@ -67,6 +67,8 @@ def read_torch_file(path: str | Path) -> Any:
 
 
 def _require_plain_tensors(path: str | Path) -> None:
+    if not zipfile.is_zipfile(path):
+        raise DataError("it is no file of torch.save, or its end is missing")
     with zipfile.ZipFile(path) as archive:
         records = archive.infolist()
         if len(records) > _MOST_RECORDS:

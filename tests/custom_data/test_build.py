@@ -363,8 +363,8 @@ def test_a_modality_that_would_be_code_in_a_bundle_is_refused(ask, polyps, value
         make(ask(polyps), polyps, modality=value)
 
 
-@pytest.mark.parametrize("value", ["$import os", "@prompt", "%train", ""])
-def test_a_backbone_that_would_be_code_in_a_bundle_is_refused(ask, polyps, value):
+@pytest.mark.parametrize("value", ["$import os", "@prompt", "%train", "", "tinny", "no/such/folder"])
+def test_a_backbone_that_is_code_or_nothing_at_all_is_refused(ask, polyps, value):
     with pytest.raises(DataError, match="under --backbone"):
         make(ask(polyps), polyps, backbone=value)
 
