@@ -293,3 +293,10 @@ def test_real_raw_files_meet_their_published_prompts(name, shared_folder, tmp_pa
     assert set(masks) == (keys or {path.stem for path in (source / "masks").iterdir()})
     assert sum(report.entries.values()) == len(masks)
     assert [reason for reason, _, _ in report.skipped] == ["published, but not in the source or not usable"]
+
+
+def test_checksums_are_those_that_were_found_published(shared_folder):
+    published = (shared_folder / "facts" / "datasets-checked.md").read_text(encoding="utf-8")
+    ours = [sha256 for facts in DATASETS.values() for sha256 in facts.downloads.values() if sha256]
+    assert len(ours) == 15
+    assert all(sha256 in published for sha256 in ours)
