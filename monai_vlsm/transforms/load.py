@@ -198,6 +198,6 @@ def _plane(image: torch.Tensor) -> tuple[int, ...]:
     return tuple(image.shape[1:]) if image.ndim == 4 else (*image.shape[1:], 1)
 
 
-def name_of(image: object) -> str:
-    """Return the file that ``image``, a MetaTensor or anything else, was read from."""
+def name_of(image: torch.Tensor) -> str:
+    """Return the file that ``image`` was read from."""
     return str(getattr(image, "meta", {}).get("filename_or_obj", "from memory"))

@@ -12,7 +12,6 @@ from transformers import CLIPTokenizer
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_tokenizer
 from monai_vlsm.networks.text import tokenize
-from monai_vlsm.transforms.load import name_of
 
 RANDOM = "random"
 PROMPT = "prompt"
@@ -49,9 +48,10 @@ class SelectPromptd(Randomizable, Transform):
         levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
         if not levels or levels[0] not in prompts:
             image = data.get("image")
-            name = image if isinstance(image, str) else name_of(image)
+            path = image if isinstance(image, str) else getattr(image, "meta", {}).get("filename_or_obj")
+            name = f" of {path!r}" if path else ""
             raise DataError(
-                f"prompt level {self.level!r} is not in the datalist entry of {name!r}, it has {sorted(prompts)}. "
+                f"prompt level {self.level!r} is not in the datalist entry{name}, it has {sorted(prompts)}. "
                 "Write the datalist anew with 'python -m monai_vlsm prepare', or choose one of these as 'prompt_level'."
             )
         level = levels[self.R.randint(len(levels))] if self.level == RANDOM else self.level

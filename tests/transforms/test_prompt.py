@@ -167,5 +167,5 @@ def test_a_prompt_that_is_no_string_is_not_attached(prompt):
 
 
 def test_a_wrong_level_names_no_pixels():
-    with pytest.raises(DataError, match="entry of 'from memory'"):
+    with pytest.raises(DataError, match="datalist entry, it has"):
         SelectPromptd("p9")({"image": torch.zeros(3, 9, 9), "prompts": {"p1": ["polyp"]}})
