@@ -6,7 +6,7 @@ import errno
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -62,15 +62,21 @@ def is_full_disk(error: BaseException | None) -> bool:
 
 def find_user_error(error: BaseException | None) -> UserError | None:
     """Return the first UserError among ``error`` and its causes; one of a data loading process as a DataError."""
-    while error is not None:
+    for cause in with_causes(error):
         # PyTorch keeps the class of an error in a worker, and makes its whole traceback the message.
-        text = _from_worker(str(error))
+        text = _from_worker(str(cause))
         if text is not None:
             return DataError(text)
-        if isinstance(error, UserError):
-            return error
-        error = error.__cause__ or error.__context__
+        if isinstance(cause, UserError):
+            return cause
     return None
+
+
+def with_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield ``error``, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def _from_worker(text: str) -> str | None:

@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.data.names import LOCK_FILE
 from monai_vlsm.errors import DataError, MissingFileError
 
 LARGEST_TEXT = 2**20
@@ -25,7 +26,7 @@ _KNOWN = re.compile(
     r"|LICENSE|README\.md|\.gitattributes|large_files\.yml"
     r"|configs/((train|multi_gpu_train|evaluate|inference|metadata)\.json|logging\.conf)"
     r"|configs/monailabel_train\.json"  # MONAI Label writes it, and nothing here reads it
-    r"|models/\.training\.lock"
+    rf"|models/{re.escape(LOCK_FILE)}"
     rf"|docs/(.*/)?[^/]+\.({_DOCUMENT})"
     r"|models/backbone/[^/]+\.(json|txt|safetensors|bin|model)"
     r"|models/(older/)?[^/]+\.(pt|ts|onnx|json|sha256)"

@@ -13,6 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from monai_vlsm.data.names import LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 
@@ -36,8 +37,8 @@ class FolderLock:
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.owner_file = self.folder / ".training.json"
-        self._lock = FileLock(self.folder / ".training.lock", timeout=_PATIENCE)
+        self.owner_file = self.folder / OWNER_FILE
+        self._lock = FileLock(self.folder / LOCK_FILE, timeout=_PATIENCE)
 
     def acquire(self) -> None:
         """Lock the folder.

@@ -19,6 +19,10 @@ FOREIGN_ARCHIVE_SUFFIXES = (".rar", ".7z")
 """Archives that need another program."""
 KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Pictures that a prepared data set takes over as they are; all others become PNG."""
+LOCK_FILE = ".training.lock"
+"""Stays in a folder that a training had locked."""
+OWNER_FILE = ".training.json"
+"""Says who trains into a folder."""
 
 
 def is_raster(name: str | Path) -> bool:

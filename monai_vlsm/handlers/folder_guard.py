@@ -8,7 +8,7 @@ import ignite.distributed as idist
 from ignite.engine import Engine, Events
 
 from monai_vlsm.data.folder_lock import FolderLock
-from monai_vlsm.errors import DataError, find_message, is_full_disk
+from monai_vlsm.errors import DataError, find_message, is_full_disk, with_causes
 
 
 class FolderGuard:
@@ -34,7 +34,7 @@ class FolderGuard:
 
     def _end(self, engine: Engine, error: BaseException) -> None:
         self.lock.release()
-        if find_message(error) is None and _comes_of_full_disk(error):
+        if find_message(error) is None and any(map(is_full_disk, with_causes(error))):
             raise DataError(
                 f"the disk is full: training broke off in epoch {engine.state.epoch}. The best model and the state "
                 "after the last whole epoch are as they were. Make room, then go on with --resume True."
@@ -42,11 +42,3 @@ class FolderGuard:
         if isinstance(error, KeyboardInterrupt) and engine.state.epoch > 1:
             error.add_note(f"all is saved up to epoch {engine.state.epoch - 1}: go on with --resume True")
         raise error
-
-
-def _comes_of_full_disk(error: BaseException | None) -> bool:
-    while error is not None:
-        if is_full_disk(error):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

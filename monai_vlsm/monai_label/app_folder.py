@@ -30,6 +30,7 @@ from monai_vlsm.bundle import (
 )
 from monai_vlsm.bundle.files import files_below, read_file
 from monai_vlsm.bundle.trust import CONFIGS
+from monai_vlsm.data.names import LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
@@ -39,6 +40,7 @@ from monai_vlsm.networks import METHODS, load_checkpoint
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 CODE = Path(__file__).parent / "app" / "main.py"
+_LOCK = (Path("models", LOCK_FILE), Path("models", OWNER_FILE))
 UNTRAINED = Path("models", "untrained.sha256")
 """Digest of a model that was never trained; training writes another model, and leaves this file."""
 
@@ -174,7 +176,7 @@ def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
     if source.is_dir():
         bundle_config(source, "inference")
         names = files_below(source, {path.name for path in source.iterdir()} - {"eval"})
-        for name in (name for name in names if not name.startswith("models/.training.")):
+        for name in (name for name in names if Path(name) not in _LOCK):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes(read_file(source / name, largest=None))
     elif bundle in DATASETS:

@@ -32,7 +32,7 @@ def test_a_configuration_outside_of_a_bundle_does_not_make_its_folder_one(tmp_pa
 
 
 @pytest.fixture
-def running(bundle, monkeypatch):
+def running(bundle):
     """Return a function that begins a run of a configuration with values as from the command line."""
 
     def begin(*names, **given):

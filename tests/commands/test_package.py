@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from bundle.changes import OLD
+from bundle.changes import OLD, edit
 from monai.bundle import download, download_large_files, run
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -135,8 +135,7 @@ def test_the_environment_does_not_hide_that_a_model_was_trained_on_tiny(trained,
 
 
 def test_a_bundle_that_uses_a_model_from_elsewhere_is_refused(copy, pack_it):
-    path = copy / "configs" / "inference.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "models/old.pt"}))
+    edit(copy, lambda config: config.update(checkpoint="models/old.pt"))
     with pytest.raises(DataError, match=r"'checkpoint': 'models/old\.pt'"):
         pack_it(bundle=copy)
 

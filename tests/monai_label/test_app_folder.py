@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from bundle.changes import edit
 from monai.bundle import ConfigParser
 
 from monai_vlsm.__main__ import main
@@ -90,8 +91,7 @@ def test_a_model_of_another_network_is_refused_before_the_server_starts(bundle, 
 
 def test_a_bundle_that_uses_a_model_from_elsewhere_is_refused(bundle, tmp_path):
     source = shutil.copytree(bundle, tmp_path / "busi")
-    config = source / "configs" / "inference.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "checkpoint": "models/other.pt"}))
+    edit(source, lambda config: config.update(checkpoint="models/other.pt"))
     with pytest.raises(DataError, match=r"'checkpoint': 'models/other\.pt'"):
         add_bundle(tmp_path, str(source), backbone="tiny")
 
@@ -99,8 +99,7 @@ def test_a_bundle_that_uses_a_model_from_elsewhere_is_refused(bundle, tmp_path):
 @pytest.mark.parametrize("name", ["inference", "train", "multi_gpu_train", "evaluate"])
 def test_code_in_a_bundle_is_refused_unless_it_is_trusted(bundle, tmp_path, name):
     source = shutil.copytree(bundle, tmp_path / "busi")
-    config = source / "configs" / f"{name}.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "more": "$print()"}))
+    edit(source, lambda config: config.update(more="$print()"), name)
     with pytest.raises(DataError, match=rf"{name}\.json.*--trust"):
         add_bundle(tmp_path, str(source), backbone="tiny")
     assert not list((tmp_path / "model").iterdir())
