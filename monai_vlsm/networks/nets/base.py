@@ -83,6 +83,7 @@ class CLIPSegNetwork(nn.Module):
         image: torch.Tensor,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
+        states: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Segment what the prompt names.
 
@@ -90,27 +91,46 @@ class CLIPSegNetwork(nn.Module):
             image: (B, 3, H, W) float, upright, ImageNet-normalized; H and W multiples of the patch size.
             input_ids: (B, L) or (1, L) token ids of the prompts; the default prompt if None.
             attention_mask: 1 for tokens, 0 for padding, of the shape of ``input_ids``; all ones if None.
+            states: what ``frozen_states`` gave for the image, which is then not encoded again.
 
         Returns:
             (B, 1, H, W) float32 logits.
         """
         if input_ids is None:
             input_ids, attention_mask = self.default_input_ids, self.default_attention_mask
-        return self.decode(self.encode_image(image), self.encode_text(input_ids, attention_mask))
+        return self.decode(self.encode_image(image, states), self.encode_text(input_ids, attention_mask))
 
-    def encode_image(self, image: torch.Tensor) -> ImageFeatures:
-        """Run the vision encoder on ``image`` (B, 3, H, W) as far as the decoder reads it."""
+    def encode_image(self, image: torch.Tensor, states: torch.Tensor | None = None) -> ImageFeatures:
+        """Run the vision encoder on ``image`` (B, 3, H, W) as far as the decoder reads it; ``states`` as in forward."""
         self.require_untouched()
         image = image.as_tensor() if isinstance(image, MetaTensor) else image
-        vision = self.backbone.clip.vision_model
         grid = self._grid(image)
-        hidden = vision.pre_layrnorm(vision.embeddings(image, interpolate_pos_encoding=True))
-        states = []
-        for index, layer in enumerate(vision.encoder.layers[: self.extract_layers[-1] + 1]):
-            hidden = layer(hidden, None)
-            if index in self.extract_layers:
-                states.append(hidden)
-        return ImageFeatures(self._adapt_states(tuple(states)), grid)
+        extracted = self._extract_states(image) if states is None else states.unbind(1)
+        return ImageFeatures(self._adapt_states(extracted), grid)
+
+    @property
+    def vision_is_frozen(self) -> bool:
+        """Whether training leaves the vision encoder as it is, so that its states can be kept."""
+        return not any(parameter.requires_grad for parameter in self.backbone.clip.vision_model.parameters())
+
+    @torch.no_grad()
+    def frozen_states(self, image: torch.Tensor) -> torch.Tensor:
+        """Return what the untouched vision encoder makes of ``image`` (B, 3, H, W), for ``forward``.
+
+        Returns:
+            (B, S, 1 + h * w, D): one state for each of the S extracted layers, shallow first.
+
+        Raises:
+            DataError: if the method trains something in the vision encoder.
+        """
+        self.require_untouched()
+        if not self.vision_is_frozen:
+            raise DataError(
+                f"the method {self.method!r} with these settings changes the vision encoder while it trains, so its "
+                "states cannot be kept: choose a method that leaves it as it is, such as 'shallow' or 'decoder'."
+            )
+        self._grid(image)
+        return torch.stack(self._extract_states(image), dim=1)
 
     def encode_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Embed prompts given as token ids (B, L) into (B, P), P being the width of the projection.
@@ -171,6 +191,16 @@ class CLIPSegNetwork(nn.Module):
     def extra_repr(self) -> str:
         """Say what is trained on which backbone."""
         return f"method={self.method!r}, backbone={self.backbone_name!r}, image_size={self.image_size}"
+
+    def _extract_states(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        vision = self.backbone.clip.vision_model
+        hidden = vision.pre_layrnorm(vision.embeddings(image, interpolate_pos_encoding=True))
+        states = []
+        for index, layer in enumerate(vision.encoder.layers[: self.extract_layers[-1] + 1]):
+            hidden = layer(hidden, None)
+            if index in self.extract_layers:
+                states.append(hidden)
+        return tuple(states)
 
     def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         output = self.backbone.clip.text_model(input_ids, attention_mask)

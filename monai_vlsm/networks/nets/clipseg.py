@@ -114,6 +114,11 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
             f"attention and MLP of {encoder} blocks 0 to {number - 1}" for encoder, number in numbers.items() if number
         ]
 
+    @property
+    def vision_is_frozen(self) -> bool:
+        """Whether there is no adapter in the vision encoder."""
+        return super().vision_is_frozen and not self.vision_mlp_adapters
+
     def _insert(self, encoder: Any, attention_adapters: nn.ModuleList, mlp_adapters: nn.ModuleList) -> None:
         for layer, behind_attention, behind_mlp in zip(
             encoder.encoder.layers, attention_adapters, mlp_adapters, strict=False
