@@ -53,6 +53,8 @@ class Predictor:
         batch_size: slices of a volume that are encoded together.
         image_size: height and width in pixels that the network sees; None is the size its backbone was made for.
         threshold: probability from which a pixel belongs to the mask.
+        precision: in which the network computes from now on, see :class:`monai_vlsm.networks.CLIPSegDenseAdapter`; None
+            leaves it as it is.
     """
 
     def __init__(
@@ -62,9 +64,12 @@ class Predictor:
         batch_size: int = 8,
         image_size: int | None = None,
         threshold: float = 0.5,
+        precision: str | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-        self.network: Any = network.to(self.device).eval()
+        self.network = cast(Any, network.to(self.device).eval())
+        if precision is not None:
+            self.network.set_precision(precision)
         self.batch_size = batch_size
         self.image_size: int = image_size or cast(Any, network).image_size
         self.threshold = threshold
@@ -79,6 +84,7 @@ class Predictor:
         backbone: str | None = None,
         device: str | torch.device | None = None,
         trust: bool = False,
+        precision: str | None = None,
     ) -> Predictor:
         """Load network, checkpoint, image size and threshold of a bundle folder.
 
@@ -99,7 +105,7 @@ class Predictor:
             parsed_content(parser, key) for key in ("network_def", "image_size", "threshold")
         )
         network = load_checkpoint(network, parsed_content(parser, "checkpoint"))
-        return cls(network, device, image_size=image_size, threshold=threshold)
+        return cls(network, device, image_size=image_size, threshold=threshold, precision=precision)
 
     def clone(self) -> Predictor:
         """Return a predictor without image on the same network, for another thread."""

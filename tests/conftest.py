@@ -17,6 +17,9 @@ os.environ |= {"HF_HOME": EMPTY_HUB.name, "HF_HUB_OFFLINE": "1"}
 for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "TRANSFORMERS_CACHE", "MONAI_VLSM_BACKBONE"):
     os.environ.pop(name, None)
 
+# Numbers are compared with those of float32, whatever the processor is fast at; tests of a precision name it.
+os.environ.setdefault("MONAI_VLSM_PRECISION", "float32")
+
 torch.set_num_threads(1)
 
 

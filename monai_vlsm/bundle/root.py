@@ -16,6 +16,8 @@ from monai_vlsm.errors import DataError
 
 _ALIKE = 0.8
 """How alike a key must be to one of the template's to be taken for it misspelt, as difflib measures it."""
+_REPLACED = {"amp": "precision"}
+"""Keys of older versions, and what is said today in their place."""
 _OWN_CHOICE = ("checkpoint", "output_dir", "bundle_root")
 """Places that are restricted in strangers' bundles only."""
 
@@ -52,7 +54,7 @@ def require_usable_values() -> None:
             require_value(rules[key], value, key)
     keys = {key for template in known for key in template.template}
     for key in config.keys() - keys:
-        meant = get_close_matches(key, keys, 1, _ALIKE)
+        meant = [_REPLACED[key]] if key in _REPLACED else get_close_matches(key, keys, 1, _ALIKE)
         if meant and not re.search(rf"@{re.escape(key)}\b", str(config)):
             raise DataError(f"nothing uses the key {key!r}: did you mean {meant[0]!r}?")
 

@@ -115,6 +115,7 @@ RULES = {
     "num_workers": _whole(0, 256),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),
+    "precision": _word("'auto', 'float32', 'bfloat16' or 'float16'", "auto|float32|bfloat16|float16"),
     "prompt": _text(LONGEST_PROMPT),
     "prompt_level": _word("'random' or a level such as 'p1'", r"random|p[0-9]{1,3}"),
     "seed": _whole(0, 2**32 - 1),

@@ -177,6 +177,7 @@ ADJUSTABLE: dict[str, Callable[[Mapping[str, Any], Any], None]] = {
     "weight_decay": _set_in_optimizer("weight_decay"),
     "lr_factor": _set_in_scheduler("factor"),
     "lr_patience": _set_in_scheduler("patience"),
+    "precision": _is_already_applied,
 }
 """Settings that may change when training goes on, and how each is applied to the objects."""
 

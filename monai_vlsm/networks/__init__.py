@@ -5,6 +5,7 @@ from .checkpoint import adapter_state_dict, load_adapter_state_dict, load_checkp
 from .legacy import convert_reference_checkpoint
 from .methods import METHODS, Method, build_network, load_network, trainable_summary, trained_parameters
 from .nets import CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
+from .precision import needs_loss_scaling
 
 __all__ = [
     "DEFAULT_BACKBONE",
@@ -22,6 +23,7 @@ __all__ = [
     "load_checkpoint",
     "load_network",
     "load_tokenizer",
+    "needs_loss_scaling",
     "save_adapters",
     "trainable_summary",
     "trained_parameters",

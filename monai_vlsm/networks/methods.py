@@ -16,6 +16,7 @@ from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbo
 from monai_vlsm.networks.checkpoint import another_backbone, load_checkpoint, read_state, state_facts
 from monai_vlsm.networks.nets import CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.precision import AUTO
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def build_network(
     backbone: str | Backbone | None = None,
     prompt: str = "",
     checkpoint: str | Path | None = None,
+    precision: str = AUTO,
     **settings: Any,
 ) -> CLIPSegNetwork:
     """Build a network by the name of its method.
@@ -67,23 +69,25 @@ def build_network(
         prompt: what is segmented when no tokens are given.
         checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given
             here. Its weights are not loaded.
+        precision: in which the network computes, see :class:`CLIPSegNetwork`.
         settings: arguments of the method's network; None leaves one at its default.
 
     Raises:
-        DataError: if there is no such method, it has no such setting, or the checkpoint is damaged.
+        DataError: if there is no such method or precision, it has no such setting, or the checkpoint is damaged.
     """
     if checkpoint is not None and os.path.lexists(checkpoint):
-        return _build_for(read_state(checkpoint), str(checkpoint), backbone, prompt)
-    return _build(method, backbone, prompt, settings)
+        return _build_for(read_state(checkpoint), str(checkpoint), backbone, prompt).set_precision(precision)
+    return _build(method, backbone, prompt, settings).set_precision(precision)
 
 
-def load_network(path: str | Path, backbone: str | Backbone | None = None) -> CLIPSegNetwork:
+def load_network(path: str | Path, backbone: str | Backbone | None = None, precision: str = AUTO) -> CLIPSegNetwork:
     """Build the network of a checkpoint and load it; the file knows method, settings and backbone.
 
     Args:
         path: a file of ``save_adapters``, or ``models/model.pt`` of a bundle.
         backbone: in place of the one that the file names, which must be the same by its content. Needed where the file
             names another than ``"tiny"`` and the default one, because the name alone does not say where it is here.
+        precision: in which the network computes, see :class:`CLIPSegNetwork`.
 
     Raises:
         MissingFileError: if there is no such file, or the backbone is not there.
@@ -93,7 +97,8 @@ def load_network(path: str | Path, backbone: str | Backbone | None = None) -> CL
     if backbone is None:
         named = _in_file(path, state).backbone
         backbone = named if named in ("tiny", DEFAULT_BACKBONE) else None
-    return load_checkpoint(_build_for(state, str(path), backbone, ""), path)
+    network = _build_for(state, str(path), backbone, "").set_precision(precision)
+    return load_checkpoint(network, path)
 
 
 def trained_parameters(network: nn.Module) -> list[nn.Parameter]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from threading import RLock
 from weakref import WeakValueDictionary
 
@@ -156,6 +157,12 @@ def convert_in_place(
     finally:
         for (module, name, _), parameter in zip(held, converted, strict=True):
             module._parameters[name] = parameter
+
+
+def hold_in(model: nn.Module, wanted: Callable[[nn.Module], torch.dtype]) -> None:
+    """Hold each shared parameter in ``model`` in the type that ``wanted`` says of the module that owns it."""
+    for module, name, parameter in shared_parameters(model):
+        module._parameters[name] = _converted(parameter, partial(torch.Tensor.to, dtype=wanted(module)))
 
 
 def _converted(parameter: nn.Parameter, function: Callable[[torch.Tensor], torch.Tensor]) -> nn.Parameter:

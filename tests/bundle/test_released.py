@@ -107,7 +107,7 @@ def _first(config: dict) -> dict:
         lambda config: config["preprocessing"]["transforms"].reverse(),
         lambda config: config["preprocessing"]["transforms"].append(_first(config)),
         lambda config: config.update(inferer=config["network_def"]),
-        lambda config: config.update(device=config["amp"]),
+        lambda config: config.update(device=config["image_size"]),
         lambda config: config.update(run=config["initialize"]),
         lambda config: config["network_def"].update(_target_=config["inferer"]["_target_"]),
     ],
@@ -140,7 +140,7 @@ def test_plain_values_stand_at_keys_for_values_only(bundle, place, value):
         return
     template = own("inference")
     changed = {key for key in template if config[key] != template[key] and not is_blank(template[key])}
-    assert changed <= {"device", "amp", "image_size", "bundle_root", "output_dir", "checkpoint"}
+    assert changed <= {"device", "precision", "image_size", "bundle_root", "output_dir", "checkpoint"}
     assert changed <= {place[0]}
 
 

@@ -21,6 +21,7 @@ BAD = [
     *(("num_workers", value) for value in (-1, 0.5, "0", True, 10**6)),
     *(("overlays", value) for value in (-1, "all", True)),
     *(("amp", value) for value in (0, 1, "true", None)),
+    *(("precision", value) for value in (32, "half", "", None, True, ["float32"])),
     *(("device", value) for value in ("gpu", 0, "cpu; import os", "cuda:", None, "CPU")),
     *(("output_dir", value) for value in ("/etc", "../masks", "a/../../b", "C:\\masks", "\\\\server\\share", "", 5)),
     *(("checkpoint", value) for value in ("/etc/passwd", "../other/model.pt", 5)),
@@ -117,7 +118,7 @@ def test_the_error_shows_the_beginning_of_a_long_value(bundle):
 
 
 def test_values_for_expressions_take_their_place(bundle):
-    path = edit(bundle, lambda config: config.update(image_size=64, device="cpu", amp=False))
+    path = edit(bundle, lambda config: config.update(image_size=64, device="cpu", precision="float32"))
     config = read_without_foreign_code(path)
-    assert (config["image_size"], config["device"], config["amp"]) == (64, "cpu", False)
+    assert (config["image_size"], config["device"], config["precision"]) == (64, "cpu", "float32")
     assert json.dumps(config)

@@ -129,7 +129,6 @@ def inferred(trained, tmp_path_factory):
         prompt="mass",
         output_dir=str(masks),
         device="cpu",
-        amp=False,
     )
     return images, masks
 

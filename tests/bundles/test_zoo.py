@@ -24,7 +24,7 @@ from monai_vlsm.networks import CLIPSegDenseAdapter, load_checkpoint
 from monai_vlsm.networks.text import tokenize
 
 EVERY_BUNDLE = pytest.mark.parametrize("name", sorted(BUNDLES))
-TINY = {"backbone": "tiny", "image_size": 32, "device": "cpu", "amp": False}
+TINY = {"backbone": "tiny", "image_size": 32, "device": "cpu"}
 
 
 def config(name: str, kind: str) -> dict:

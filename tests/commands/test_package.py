@@ -169,7 +169,6 @@ def test_a_self_contained_bundle_runs_from_anywhere(self_contained, tmp_path, mo
         output_dir=str(tmp_path / "masks"),
         overlays=0,
         device="cpu",
-        amp=False,
     )
     assert Image.open(tmp_path / "masks" / "image_mask.png").size == (60, 40)
 

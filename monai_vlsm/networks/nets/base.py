@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -14,7 +15,8 @@ from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_backbone
 from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
 from monai_vlsm.networks.facts import Facts
-from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, shared_parameters
+from monai_vlsm.networks.precision import AUTO, compute_type, hold_type, require_precision
+from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, hold_in, shared_parameters
 from monai_vlsm.networks.text import end_of_text, tokenize
 
 
@@ -47,6 +49,9 @@ class CLIPSegNetwork(nn.Module):
         settings: arguments of the subclass, written into checkpoints.
         trained: tells by the name of a tensor of the backbone whether it is trained.
         whole: build also what the decoder never reads.
+        precision: ``"float32"``, ``"bfloat16"``, ``"float16"``, or ``"auto"`` for the fastest that its device computes
+            natively, see ``compute_type``. Frozen weights are held in it; what is trained, its gradients and the logits
+            are float32. No checkpoint depends on it.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class CLIPSegNetwork(nn.Module):
         settings: Mapping[str, Any] | None = None,
         trained: Callable[[str], bool] = lambda name: False,
         whole: bool = False,
+        precision: str = AUTO,
     ) -> None:
         super().__init__()
         source = load_backbone(backbone)
@@ -71,6 +77,7 @@ class CLIPSegNetwork(nn.Module):
             self._drop_unread_parts()
         self._sharing = SharingGuard(self.backbone)
         self.require_untouched()
+        self.set_precision(precision)
         tokens = self._default_tokens(prompt)
         self.default_input_ids = nn.Buffer(tokens["input_ids"])
         self.default_attention_mask = nn.Buffer(tokens["attention_mask"])
@@ -105,8 +112,27 @@ class CLIPSegNetwork(nn.Module):
         self.require_untouched()
         image = image.as_tensor() if isinstance(image, MetaTensor) else image
         grid = self._grid(image)
-        extracted = self._extract_states(image) if states is None else states.unbind(1)
-        return ImageFeatures(self._adapt_states(extracted), grid)
+        with self._casting():
+            extracted = self._extract_states(image) if states is None else states.unbind(1)
+            return ImageFeatures(self._adapt_states(extracted), grid)
+
+    @property
+    def compute_type(self) -> torch.dtype:
+        """The type in which the network multiplies, by its precision and its device."""
+        norm = self.backbone.clip.vision_model.pre_layrnorm.weight
+        # A network that was cast by hand, for example with half(), computes in what it was cast to.
+        return compute_type(self.precision, norm.device) if norm.dtype == torch.float32 else norm.dtype
+
+    def set_precision(self, precision: str) -> CLIPSegNetwork:
+        """Compute in another precision from now on; see the class for what there is.
+
+        Raises:
+            DataError: if there is no such precision.
+        """
+        require_precision(precision)
+        self.precision = precision
+        self._hold_frozen()
+        return self
 
     @property
     def vision_is_frozen(self) -> bool:
@@ -130,7 +156,8 @@ class CLIPSegNetwork(nn.Module):
                 "states cannot be kept: choose a method that leaves it as it is, such as 'shallow' or 'decoder'."
             )
         self._grid(image)
-        return torch.stack(self._extract_states(image), dim=1)
+        with self._casting():
+            return torch.stack(self._extract_states(image), dim=1).to(self.compute_type)
 
     def encode_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Embed prompts given as token ids (B, L) into (B, P), P being the width of the projection.
@@ -140,12 +167,13 @@ class CLIPSegNetwork(nn.Module):
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
-        if torch.jit.is_tracing() or torch.compiler.is_compiling():
-            return self._embed_text(input_ids, attention_mask)
-        rows, inverse = torch.unique(torch.stack((input_ids, attention_mask), 1), dim=0, return_inverse=True)
-        input_ids, attention_mask = rows.unbind(1)
-        length = int(end_of_text(input_ids, self.backbone.config.text_config).max()) + 1
-        return self._embed_text(input_ids[:, :length], attention_mask[:, :length])[inverse]
+        with self._casting():
+            if torch.jit.is_tracing() or torch.compiler.is_compiling():
+                return self._embed_text(input_ids, attention_mask)
+            rows, inverse = torch.unique(torch.stack((input_ids, attention_mask), 1), dim=0, return_inverse=True)
+            input_ids, attention_mask = rows.unbind(1)
+            length = int(end_of_text(input_ids, self.backbone.config.text_config).max()) + 1
+            return self._embed_text(input_ids[:, :length], attention_mask[:, :length])[inverse]
 
     def decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
         """Turn image features and prompt embeddings (B, P) into (B, 1, H, W) float32 logits.
@@ -156,16 +184,8 @@ class CLIPSegNetwork(nn.Module):
         (test_decoder_equals_transformers_on_squares).
         """
         self.require_untouched()
-        decoder = self.backbone.decoder
-        hidden: torch.Tensor | None = None
-        for index, state in enumerate(reversed(features.states)):
-            reduced = decoder.reduces[index](state)
-            hidden = reduced if hidden is None else reduced + hidden
-            if index == decoder.conditional_layer:
-                hidden = decoder.film_mul(embedding)[:, None] * hidden + decoder.film_add(embedding)[:, None]
-            hidden = decoder.layers[index](hidden, None)
-        patches = hidden[:, 1:].transpose(1, 2)  # type: ignore[index]
-        return decoder.transposed_convolution(patches.unflatten(2, features.grid)).float()
+        with self._casting():
+            return self._decode(features, embedding).float()
 
     def describe(self) -> Facts:
         """Return what a checkpoint says of this network."""
@@ -177,6 +197,8 @@ class CLIPSegNetwork(nn.Module):
         ``state_dict()`` of it holds what is unfrozen at that moment, and is loaded by a copy with the same unfrozen.
         """
         copied = copy.deepcopy(self)
+        # What will be trained must not be rounded to the type of the computation.
+        copied.set_precision("float32").precision = self.precision
         for module, name, parameter in shared_parameters(copied):
             module._parameters[name] = nn.Parameter(parameter.detach().clone(), requires_grad=False)
         copied._sharing = SharingGuard(copied.backbone)
@@ -192,6 +214,18 @@ class CLIPSegNetwork(nn.Module):
         """Say what is trained on which backbone."""
         return f"method={self.method!r}, backbone={self.backbone_name!r}, image_size={self.image_size}"
 
+    def _decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
+        decoder = self.backbone.decoder
+        hidden: torch.Tensor | None = None
+        for index, state in enumerate(reversed(features.states)):
+            reduced = decoder.reduces[index](state)
+            hidden = reduced if hidden is None else reduced + hidden
+            if index == decoder.conditional_layer:
+                hidden = decoder.film_mul(embedding)[:, None] * hidden + decoder.film_add(embedding)[:, None]
+            hidden = decoder.layers[index](hidden, None)
+        patches = hidden[:, 1:].transpose(1, 2)  # type: ignore[index]
+        return decoder.transposed_convolution(patches.unflatten(2, features.grid))
+
     def _extract_states(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         vision = self.backbone.clip.vision_model
         hidden = vision.pre_layrnorm(vision.embeddings(image, interpolate_pos_encoding=True))
@@ -201,6 +235,18 @@ class CLIPSegNetwork(nn.Module):
             if index in self.extract_layers:
                 states.append(hidden)
         return tuple(states)
+
+    def _casting(self) -> AbstractContextManager:
+        """Let PyTorch cast what meets the frozen weights, unless all is of one type."""
+        norm, compute = self.backbone.clip.vision_model.pre_layrnorm.weight, self.compute_type
+        return nullcontext() if compute == norm.dtype else torch.autocast(norm.device.type, compute)
+
+    def _hold_frozen(self) -> None:
+        """Hold the frozen weights in the type of the computation."""
+        compute = self.compute_type
+        if self.backbone.clip.vision_model.pre_layrnorm.weight.dtype == torch.float32:
+            hold_in(self.backbone, lambda module: hold_type(self.backbone, module, compute))
+        self._sharing = SharingGuard(self.backbone)
 
     def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         output = self.backbone.clip.text_model(input_ids, attention_mask)
@@ -250,5 +296,5 @@ class CLIPSegNetwork(nn.Module):
         """Move or cast the network; shared tensors are converted into new ones, because other networks read them."""
         apply_to_rest = super()._apply
         convert_in_place(self, fn, lambda: apply_to_rest(fn, recurse))
-        self._sharing = SharingGuard(self.backbone)
+        self._hold_frozen()
         return self

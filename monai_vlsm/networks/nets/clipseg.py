@@ -11,6 +11,7 @@ from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone
 from monai_vlsm.networks.blocks import Adapter
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.precision import AUTO
 from monai_vlsm.networks.text import end_of_text
 
 
@@ -48,6 +49,7 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
         adapt_cond: bool = True,
         cond_bottleneck: int = 256,
         prompt: str = "",
+        precision: str = AUTO,
     ) -> None:
         bottleneck = self.paper_bottleneck if bottleneck is None else bottleneck
         places = {"adapt_vision": adapt_vision, "adapt_text": adapt_text, "adapt_cond": adapt_cond}
@@ -55,7 +57,7 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
             if not isinstance(value, bool):
                 raise DataError(f"{name} must be true or false, not {value!r}.")
         settings = {"bottleneck": bottleneck, **places, "cond_bottleneck": cond_bottleneck}
-        super().__init__(backbone, prompt, self.adapter_method, settings)
+        super().__init__(backbone, prompt, self.adapter_method, settings, precision=precision)
         width = self.backbone.config.projection_dim
         self.cond_adapter = Adapter(width, cond_bottleneck) if adapt_cond else nn.Identity()
         self._add_adapters(bottleneck, adapt_vision, adapt_text)
@@ -88,6 +90,7 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
         adapt_cond: C of the paper; one adapter on the embedding of the prompt.
         cond_bottleneck: hidden size of the adapter on the embedding.
         prompt: what is segmented when no tokens are given.
+        precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if a size or switch is none, or the backbone cannot be used.
@@ -146,6 +149,7 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
         adapt_cond: C of the paper; one adapter on the embedding of the prompt.
         cond_bottleneck: hidden size of the adapter on the embedding.
         prompt: what is segmented when no tokens are given.
+        precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if ``adapt_text`` and the text states of the backbone are not as wide as its embedding, or too few.
@@ -207,6 +211,7 @@ class CLIPSegFineTune(CLIPSegNetwork):
             pooling, projection of the image) count as trainable but get no gradient: use DistributedDataParallel
             with ``find_unused_parameters=True``.
         prompt: what is segmented when no tokens are given.
+        precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if ``mode`` is none of these.
@@ -217,6 +222,7 @@ class CLIPSegFineTune(CLIPSegNetwork):
         backbone: str | Backbone | None = None,
         mode: Literal["zero_shot", "decoder", "full"] = "zero_shot",
         prompt: str = "",
+        precision: str = AUTO,
     ) -> None:
         if mode not in ("zero_shot", "decoder", "full"):
             raise DataError(f"mode must be 'zero_shot', 'decoder' or 'full', not {mode!r}.")
@@ -226,4 +232,5 @@ class CLIPSegFineTune(CLIPSegNetwork):
             method=mode,
             trained=lambda name: mode == "full" or (mode == "decoder" and name.startswith("decoder.")),
             whole=mode == "full",
+            precision=precision,
         )
