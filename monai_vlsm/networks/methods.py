@@ -59,6 +59,8 @@ def build_network(
     prompt: str = "",
     checkpoint: str | Path | None = None,
     precision: str = AUTO,
+    compile: bool | str = False,
+    gradient_checkpointing: bool = False,
     **settings: Any,
 ) -> CLIPSegNetwork:
     """Build a network by the name of its method.
@@ -70,14 +72,19 @@ def build_network(
         checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given
             here. Its weights are not loaded.
         precision: in which the network computes, see :class:`CLIPSegNetwork`.
+        compile: see :meth:`CLIPSegNetwork.set_compiling`.
+        gradient_checkpointing: see :meth:`CLIPSegNetwork.save_memory`.
         settings: arguments of the method's network; None leaves one at its default.
 
     Raises:
         DataError: if there is no such method or precision, it has no such setting, or the checkpoint is damaged.
     """
     if checkpoint is not None and os.path.lexists(checkpoint):
-        return _build_for(read_state(checkpoint), str(checkpoint), backbone, prompt).set_precision(precision)
-    return _build(method, backbone, prompt, settings).set_precision(precision)
+        network = _build_for(read_state(checkpoint), str(checkpoint), backbone, prompt)
+    else:
+        network = _build(method, backbone, prompt, settings)
+    network = network.set_precision(precision).set_compiling(compile)
+    return network.save_memory() if gradient_checkpointing else network
 
 
 def load_network(path: str | Path, backbone: str | Backbone | None = None, precision: str = AUTO) -> CLIPSegNetwork:

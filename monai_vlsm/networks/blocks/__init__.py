@@ -1,5 +1,6 @@
-"""Building blocks that need torch only."""
+"""Building blocks: what is put beside, or into, the layers of transformers."""
 
 from .adapter import Adapter
+from .quick_gelu import keep_less_for_gradients
 
-__all__ = ["Adapter"]
+__all__ = ["Adapter", "keep_less_for_gradients"]

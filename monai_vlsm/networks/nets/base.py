@@ -13,7 +13,9 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_backbone
+from monai_vlsm.networks.blocks import keep_less_for_gradients
 from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
+from monai_vlsm.networks.compiling import require_choice, run_compiled, wants_compiling
 from monai_vlsm.networks.facts import Facts
 from monai_vlsm.networks.precision import AUTO, compute_type, hold_type, require_precision
 from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, hold_in, shared_parameters
@@ -75,6 +77,8 @@ class CLIPSegNetwork(nn.Module):
         self.extract_layers = tuple(sorted(self.backbone.config.extract_layers))
         if not whole:
             self._drop_unread_parts()
+        keep_less_for_gradients(self.backbone)
+        self.compiling: bool | str = False
         self._sharing = SharingGuard(self.backbone)
         self.require_untouched()
         self.set_precision(precision)
@@ -113,7 +117,7 @@ class CLIPSegNetwork(nn.Module):
         image = image.as_tensor() if isinstance(image, MetaTensor) else image
         grid = self._grid(image)
         with self._casting():
-            extracted = self._extract_states(image) if states is None else states.unbind(1)
+            extracted = self._run(CLIPSegNetwork._extract_states, image) if states is None else states.unbind(1)
             return ImageFeatures(self._adapt_states(extracted), grid)
 
     @property
@@ -132,6 +136,21 @@ class CLIPSegNetwork(nn.Module):
         require_precision(precision)
         self.precision = precision
         self._hold_frozen()
+        return self
+
+    def set_compiling(self, choice: bool | str) -> CLIPSegNetwork:
+        """Compile vision encoder and decoder when they first run, a minute's work; ``"auto"`` does so on GPUs only.
+
+        Raises:
+            DataError: if ``choice`` is not true, false or ``"auto"``.
+        """
+        require_choice(choice)
+        self.compiling = choice
+        return self
+
+    def save_memory(self) -> CLIPSegNetwork:
+        """Keep of each layer only what goes in, while training; the gradient computes the layer a second time."""
+        self.backbone.gradient_checkpointing_enable({"use_reentrant": False})
         return self
 
     @property
@@ -185,7 +204,7 @@ class CLIPSegNetwork(nn.Module):
         """
         self.require_untouched()
         with self._casting():
-            return self._decode(features, embedding).float()
+            return self._run(CLIPSegNetwork._decode, features, embedding).float()
 
     def describe(self) -> Facts:
         """Return what a checkpoint says of this network."""
@@ -213,6 +232,10 @@ class CLIPSegNetwork(nn.Module):
     def extra_repr(self) -> str:
         """Say what is trained on which backbone."""
         return f"method={self.method!r}, backbone={self.backbone_name!r}, image_size={self.image_size}"
+
+    def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
+        device = self.backbone.clip.vision_model.pre_layrnorm.weight.device
+        return run_compiled(part, self, *inputs) if wants_compiling(self.compiling, device) else part(self, *inputs)
 
     def _decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
         decoder = self.backbone.decoder
