@@ -20,13 +20,13 @@ def compiled_with(monkeypatch):
     return replace
 
 
-def test_what_is_compiled_is_vision_encoder_and_decoder(make_network, batch, compiled_with):
+def test_what_is_compiled_are_both_encoders(make_network, batch, compiled_with):
     network, parts = make_network("dense"), []
     compiled_with(lambda part, *inputs: parts.append(part.__name__) or part(*inputs))
     expected = network(**batch)
     assert parts == []
     assert torch.equal(network.set_compiling(True)(**batch), expected)
-    assert parts == ["_extract_states", "_decode"]
+    assert parts == ["_run_vision_layers", "_embed_text"]
 
 
 def test_a_compiler_that_fails_is_named_once_and_the_network_runs_on(make_network, batch, compiled_with, caplog):

@@ -13,7 +13,7 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_backbone
-from monai_vlsm.networks.blocks import keep_less_for_gradients
+from monai_vlsm.networks.blocks import KeptPositions, keep_less_for_gradients
 from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
 from monai_vlsm.networks.compiling import require_choice, run_compiled, wants_compiling
 from monai_vlsm.networks.facts import Facts
@@ -78,6 +78,8 @@ class CLIPSegNetwork(nn.Module):
         if not whole:
             self._drop_unread_parts()
         keep_less_for_gradients(self.backbone)
+        embeddings = self.backbone.clip.vision_model.embeddings
+        embeddings.interpolate_pos_encoding = KeptPositions(embeddings)
         self.compiling: bool | str = False
         self._sharing = SharingGuard(self.backbone)
         self.require_untouched()
@@ -117,7 +119,7 @@ class CLIPSegNetwork(nn.Module):
         image = image.as_tensor() if isinstance(image, MetaTensor) else image
         grid = self._grid(image)
         with self._casting():
-            extracted = self._run(CLIPSegNetwork._extract_states, image) if states is None else states.unbind(1)
+            extracted = self._extract_states(image) if states is None else states.unbind(1)
             return ImageFeatures(self._adapt_states(extracted), grid)
 
     @property
@@ -139,7 +141,7 @@ class CLIPSegNetwork(nn.Module):
         return self
 
     def set_compiling(self, choice: bool | str) -> CLIPSegNetwork:
-        """Compile vision encoder and decoder when they first run, a minute's work; ``"auto"`` does so on GPUs only.
+        """Compile both encoders when they first run, a minute's work; ``"auto"`` does so on GPUs only.
 
         Raises:
             DataError: if ``choice`` is not true, false or ``"auto"``.
@@ -182,7 +184,8 @@ class CLIPSegNetwork(nn.Module):
         """Embed prompts given as token ids (B, L) into (B, P), P being the width of the projection.
 
         Equal prompts are encoded once, and all are cut to the longest end of text: tokens behind it cannot be seen
-        by it. While a graph is recorded for export neither is done, because both depend on the values.
+        by it. Tokens may stay on the CPU: then no GPU is waited for to know that. While a graph is recorded for export
+        neither is done, because both depend on the values.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -192,7 +195,9 @@ class CLIPSegNetwork(nn.Module):
             rows, inverse = torch.unique(torch.stack((input_ids, attention_mask), 1), dim=0, return_inverse=True)
             input_ids, attention_mask = rows.unbind(1)
             length = int(end_of_text(input_ids, self.backbone.config.text_config).max()) + 1
-            return self._embed_text(input_ids[:, :length], attention_mask[:, :length])[inverse]
+            device = self.default_input_ids.device
+            tokens = (ids[:, :length].to(device, non_blocking=True) for ids in (input_ids, attention_mask))
+            return self._run(type(self)._embed_text, *tokens)[inverse.to(device, non_blocking=True)]
 
     def decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
         """Turn image features and prompt embeddings (B, P) into (B, 1, H, W) float32 logits.
@@ -204,7 +209,7 @@ class CLIPSegNetwork(nn.Module):
         """
         self.require_untouched()
         with self._casting():
-            return self._run(CLIPSegNetwork._decode, features, embedding).float()
+            return self._decode(features, embedding).float()
 
     def describe(self) -> Facts:
         """Return what a checkpoint says of this network."""
@@ -252,8 +257,11 @@ class CLIPSegNetwork(nn.Module):
     def _extract_states(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
         vision = self.backbone.clip.vision_model
         hidden = vision.pre_layrnorm(vision.embeddings(image, interpolate_pos_encoding=True))
+        return self._run(CLIPSegNetwork._run_vision_layers, hidden)
+
+    def _run_vision_layers(self, hidden: torch.Tensor) -> tuple[torch.Tensor, ...]:
         states = []
-        for index, layer in enumerate(vision.encoder.layers[: self.extract_layers[-1] + 1]):
+        for index, layer in enumerate(self.backbone.clip.vision_model.encoder.layers[: self.extract_layers[-1] + 1]):
             hidden = layer(hidden, None)
             if index in self.extract_layers:
                 states.append(hidden)
