@@ -63,6 +63,18 @@ def hold_type(backbone: nn.Module, module: nn.Module, compute: torch.dtype) -> t
     return compute if isinstance(module, _MULTIPLIED) or is_vocabulary else torch.float32
 
 
+def cast_norms_once(encoder: nn.Module) -> None:
+    """Let what norms give be cast where autocast is on, once instead of by each of the layers that multiply it."""
+    for layer in encoder.encoder.layers:  # type: ignore[union-attr]
+        for norm in (layer.layer_norm1, layer.layer_norm2):
+            norm.register_forward_hook(_cast)
+
+
+def _cast(module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
+    kind = output.device.type
+    return output.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else output
+
+
 def needs_loss_scaling(network: nn.Module) -> bool:
     """Tell whether gradients of ``network`` vanish unless the loss is scaled, for ``amp`` of MONAI's trainer.
 

@@ -17,7 +17,7 @@ from monai_vlsm.networks.blocks import KeptPositions, keep_less_for_gradients
 from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
 from monai_vlsm.networks.compiling import require_choice, run_compiled, wants_compiling
 from monai_vlsm.networks.facts import Facts
-from monai_vlsm.networks.precision import AUTO, compute_type, hold_type, require_precision
+from monai_vlsm.networks.precision import AUTO, cast_norms_once, compute_type, hold_type, require_precision
 from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, hold_in, shared_parameters
 from monai_vlsm.networks.text import end_of_text, tokenize
 
@@ -78,6 +78,8 @@ class CLIPSegNetwork(nn.Module):
         if not whole:
             self._drop_unread_parts()
         keep_less_for_gradients(self.backbone)
+        for encoder in (self.backbone.clip.vision_model, self.backbone.clip.text_model):
+            cast_norms_once(encoder)
         embeddings = self.backbone.clip.vision_model.embeddings
         embeddings.interpolate_pos_encoding = KeptPositions(embeddings)
         self.compiling: bool | str = False
