@@ -17,7 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data", "networks.blocks"),
     ("data.sets", "data.check", "data.phantom", "networks"),
     ("data.prepare", "bundle", "transforms"),
-    ("inferers", "handlers", "custom_data", "monai_label"),
+    ("inferers", "handlers", "engines", "custom_data", "monai_label"),
     ("predictor",),
     (PACKAGE, "commands"),
     ("__main__",),

@@ -86,6 +86,7 @@ _PLACE = Rule(
 _NAME = Rule("text that is not empty", lambda value: TEXT.accepts(value) and bool(value.strip()))
 
 RULES = {
+    "accumulate": _whole(1, 4096),
     "adapt_cond": _SWITCH,
     "adapt_text": _SWITCH,
     "adapt_vision": _SWITCH,
@@ -114,7 +115,7 @@ RULES = {
     "max_gradient_norm": _number(1e-12, 1e6),
     "method": _word("a method such as 'dense' or 'shallow'", r"[a-z]{1,50}(_[a-z]{1,50}){0,3}"),
     "min_delta": _number(0, 1),
-    "num_workers": _whole(0, 256),
+    "num_workers": _or_null(_whole(0, 256)),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),
     "precision": _word("'auto', 'float32', 'bfloat16' or 'float16'", "auto|float32|bfloat16|float16"),

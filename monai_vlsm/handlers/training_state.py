@@ -18,6 +18,8 @@ from monai_vlsm.handlers.seeded_cache_dataset import SeededCacheDataset, mix_see
 from monai_vlsm.networks.saving import save_whole
 
 _FORMAT = 2
+_OLD_NAME = "batch_size times number of processes"
+"""Of ``batch_size`` in 0.2.0, when each process had a batch of its own."""
 _logger = logging.getLogger("monai_vlsm")
 
 
@@ -72,15 +74,27 @@ class TrainingState:
             remove_abandoned(self.path, seconds=0)
         self._seed = torch.initial_seed()
         self.settings |= _measured(engine, self.dataset)
-        if self.resume and self.path.exists():
+        if self.resume and self._all_have_it():
             self._resume(engine)
         elif self.resume:
             _logger.warning(f"Nothing to resume: there is no {str(self.path)!r}. Training starts from epoch 1.")
+
+    def _all_have_it(self) -> bool:
+        """Tell whether there is a file, for all processes or for none."""
+        processes = idist.get_world_size()
+        having = idist.all_reduce(int(self.path.exists()))
+        if having not in (0, processes):
+            raise DataError(
+                f"{having} of {processes} processes find {str(self.path)!r}, and all of them need it to go on. Give "
+                "all machines one folder for the bundle, or copy the file to each of them."
+            )
+        return bool(having)
 
     def _resume(self, engine: Engine) -> None:
         try:
             saved = torch.load(self.path, map_location="cpu", weights_only=True)
             _require_format(saved)
+            _rename(saved["settings"])
             self._require_equal_settings(saved["settings"])
             self._load(engine, saved)
         except Exception as error:  # a damaged file can raise anything: RuntimeError, KeyError, EOFError, OSError ...
@@ -187,7 +201,7 @@ def _measured(engine: Engine, dataset: SeededCacheDataset) -> dict[str, int]:
     loader: Any = engine.data_loader  # type: ignore[attr-defined]
     return {
         "number of training images": len(dataset),
-        "batch_size times number of processes": (loader.batch_size or 0) * idist.get_world_size(),
+        "batch_size": loader.batch_sampler.batch_size,
         "steps per epoch": int(engine.state.epoch_length or 0),
     }
 
@@ -200,6 +214,12 @@ def _require_format(saved: Any) -> None:
         )
     if not isinstance(saved, Mapping) or saved.get("format") != _FORMAT:
         raise DataError("it is no training state of this version. Start anew, without --resume True.")
+
+
+def _rename(settings: dict[str, Any]) -> None:
+    """Give what 0.2.0 saved its name of today."""
+    if _OLD_NAME in settings:
+        settings["batch_size"] = settings.pop(_OLD_NAME)
 
 
 def _unwrapped(item: Any) -> Any:

@@ -220,9 +220,13 @@ def test_the_published_list_has_every_target_of_the_template(name):
     assert {target for target in targets if f"| `{target}` |" not in page} == set()
 
 
+# In multi_gpu_train.json, false said that a sampler shuffles, not the loader: today's loader must not be told so.
+WITHOUT_MEANING = {"train#dataloader#shuffle"}
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("version", releases())
 def test_no_value_of_an_older_bundle_is_lost(version, name):
     """A key for values that goes needs a place in MOVED, or bundles of older versions lose what they say there."""
     config = releases()[version][f"{name}.json"]
-    assert {key for key, value in config.items() if is_plain(value)} <= own(name).keys()
+    assert {key for key, value in config.items() if is_plain(value)} - WITHOUT_MEANING <= own(name).keys()

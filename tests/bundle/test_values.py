@@ -29,6 +29,7 @@ BAD = [
     *(("bundle_root", value) for value in (5, "", "\0")),
 ]
 BAD_IN_TRAINING = [
+    *(("accumulate", value) for value in (0, -1, 1.5, "2", True, None)),
     *(("batch_size", value) for value in (0, -4, 1.5, "32", True, 10**400)),
     *(("learning_rate", value) for value in (0, -1e-3, "1e-3", float("nan"), 1e9)),
     *(("max_epochs", value) for value in (0, 2.5, "200")),
@@ -91,6 +92,13 @@ def test_a_number_of_ten_thousand_digits_is_refused(bundle):
 def test_a_prompt_of_a_bundle_reaches_the_network_as_it_is(bundle, prompt):
     edit(bundle, lambda config: config.update(prompt=prompt))
     assert bundle_parser(bundle).get_parsed_content("prompt") == prompt
+
+
+@pytest.mark.parametrize("config", ["inference", "train"])
+@pytest.mark.parametrize("value", [None, 0, 4])
+def test_processes_that_load_data_are_chosen_by_the_device_or_given(bundle, config, value):
+    path = edit(bundle, lambda content: content.update(num_workers=value), config)
+    assert read_without_foreign_code(path)["num_workers"] == value
 
 
 @pytest.mark.parametrize("value", [0, 1, 0.25, 1.0])

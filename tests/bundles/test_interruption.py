@@ -1,8 +1,7 @@
-"""A run that is killed goes on as if nothing had happened, and two processes train together."""
+"""A run that is killed goes on as if nothing had happened."""
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -22,11 +21,9 @@ def settings(root, phantom) -> dict:
     return {**QUICK, "batch_size": 1, "max_epochs": EPOCHS, **folders}
 
 
-def command(root, phantom, *names: str, **overrides) -> list[str]:
-    configs = [str(root / "configs" / f"{name}.json") for name in ("train", *names)]
-    given = {**settings(root, phantom), **overrides}
-    options = [text for key, value in given.items() for text in (f"--{key}", str(value))]
-    return ["run", "training", "--config_file", json.dumps(configs), *options]
+def command(root, phantom) -> list[str]:
+    options = [text for key, value in settings(root, phantom).items() for text in (f"--{key}", str(value))]
+    return ["run", "training", "--config_file", str(root / "configs" / "train.json"), *options]
 
 
 IN_AN_EPOCH = """
@@ -98,18 +95,3 @@ def test_a_killed_run_resumes_to_the_same_weights_and_leaves_nothing_unfinished(
     assert all(torch.equal(weights[name], other[name]) for name in weights)
     assert (resumed["best_metric"], resumed["best_metric_epoch"]) == (whole["best_metric"], whole["best_metric_epoch"])
     assert not [path for path in root.rglob(".*") if ".part." in path.name or path.name == ".training.json"]
-
-
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
-def test_two_processes_train_one_model(bundle, phantom):
-    root = bundle("phantom")
-    arguments = command(root, phantom, "multi_gpu_train", max_epochs=1)
-    arguments = [argument for argument in arguments if argument not in ("--device", "cpu")]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    launcher += ["-m", "monai.bundle"]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launcher, *arguments], capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    saved = torch.load(root / "models" / "model.pt", weights_only=True)["model"]
-    assert not [name for name in saved if name.startswith("module.")]
-    assert done.stdout.count("val_dice best value") == 1, "one rank reports, not two"

@@ -117,7 +117,7 @@ def test_two_processes_that_load_data_end_in_the_same_weights(root, train):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"batch_size": 2}, "batch_size times number of processes was 4 and is 2"),
+        ({"batch_size": 2}, "batch_size was 4 and is 2"),
         ({"train_fraction": 0.5}, "train_fraction was 1.0 and is 0.5"),
         ({"seed": 1}, "seed was 42 and is 1"),
         ({"method": "shallow"}, "method was 'dense' and is 'shallow'"),

@@ -349,7 +349,7 @@ def test_a_resumed_training_keeps_no_states_of_its_own(broken):
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"batch_size": 3}, "batch_size times number of processes was 2 and is 3"),
+        ({"batch_size": 3}, "batch_size was 2 and is 3"),
         ({"batch_size": 1}, "steps per epoch was 3 and is 6"),
         ({"images": 8}, "number of training images was 6 and is 8"),
         ({"images": 5}, "number of training images was 6 and is 5"),
@@ -368,6 +368,20 @@ def test_a_setting_that_is_not_there_any_more_is_refused_by_name(tmp_path):
     Training(tmp_path, max_epochs=1, method="dense").run()
     with pytest.raises(DataError, match="method was 'dense' and is None"):
         Training(tmp_path, max_epochs=2, resume=True).run()
+
+
+def test_a_state_of_an_earlier_version_names_the_batch_size_otherwise_and_is_taken(broken, whole):
+    state = torch.load(broken / "training_state.pt", weights_only=True)
+    state["settings"]["batch_size times number of processes"] = state["settings"].pop("batch_size")
+    torch.save(state, broken / "training_state.pt")
+    assert Training(broken, resume=True).run().everything() == whole.everything()
+
+
+def test_processes_of_which_some_do_not_see_the_state_do_not_go_on(broken, monkeypatch):
+    monkeypatch.setattr("ignite.distributed.get_world_size", lambda: 2)
+    monkeypatch.setattr("ignite.distributed.all_reduce", lambda own: own + 0)
+    with pytest.raises(DataError, match=r"1 of 2 processes find .*training_state\.pt"):
+        Training(broken, resume=True).run()
 
 
 def test_a_refused_training_leaves_all_files_as_they_were(broken):
