@@ -6,6 +6,7 @@ from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
 from .network_input import ToNetworkImaged, ToNetworkMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
+from .score import ScoreMaskd
 from .training import training_transform
 from .upright import UprightView
 
@@ -16,6 +17,7 @@ __all__ = [
     "LoadLabelMapd",
     "LoadMaskd",
     "SaveImageMaskd",
+    "ScoreMaskd",
     "SelectPromptd",
     "SqueezePictured",
     "ToDisplayRanged",
