@@ -14,7 +14,7 @@ def eroded(mask: Mask, border: bool = False) -> Mask:
         mask: bool.
         border: whether what lies beyond the array counts as mask.
     """
-    inner = mask.copy()
+    inner = mask.copy(order="K")
     for axis in range(mask.ndim):
         result, source = np.moveaxis(inner, axis, 0), np.moveaxis(mask, axis, 0)
         result[1:] &= source[:-1]

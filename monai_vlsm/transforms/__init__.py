@@ -1,5 +1,6 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
+from .collate import collate_image
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
@@ -25,6 +26,7 @@ __all__ = [
     "ToNetworkMaskd",
     "TokenizePromptd",
     "UprightView",
+    "collate_image",
     "load_image",
     "training_transform",
 ]

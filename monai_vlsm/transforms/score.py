@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from monai.metrics.utils import get_surface_distance
 from monai.transforms import MapTransform
@@ -51,15 +52,17 @@ class ScoreMaskd(MapTransform):
 
 
 def _values(mask: torch.Tensor) -> Mask:
-    return mask.as_subclass(torch.Tensor)[0].cpu().numpy().astype(bool)
+    """Return a mask (1, ...) with its axes reversed: images are stored with the last one first."""
+    return mask.as_subclass(torch.Tensor)[0].cpu().numpy().astype(bool).T
 
 
 def _overlaps(pred: Mask, label: Mask) -> tuple[torch.Tensor, torch.Tensor]:
     """Return Dice and IoU: of two empty masks 1."""
-    both, total = (torch.tensor(number) for number in ((pred & label).sum(), pred.sum() + label.sum()))
+    both, total = np.count_nonzero(pred & label), np.count_nonzero(pred) + np.count_nonzero(label)
     if not total:
         return torch.tensor(1.0), torch.tensor(1.0)
-    return 2 * both / total, both / (total - both)
+    # As tensors, whose quotients are rounded as MONAI's are.
+    return torch.tensor(2 * both) / total, torch.tensor(both) / (total - both)
 
 
 def _distances(pred: Mask, label: Mask) -> tuple[torch.Tensor, torch.Tensor]:
