@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
+from monai.data import DataLoader
+from monai.engines import PrepareBatchExtraInput, SupervisedEvaluator
 from torch import nn
 
 from monai_vlsm.inferers import PromptInferer, prompt_embeddings
@@ -96,6 +98,19 @@ def test_a_predictor_and_its_clones_encode_a_prompt_once_for_many_images(network
         predictor.set_image(images(3)[number, 0].numpy()).predict("cyst")
         predictor.clone().set_image(images(3)[number, 0].numpy()).predict("cyst")
     assert network.encoded == [1]
+
+
+def test_an_evaluation_encodes_every_distinct_prompt_once(network):
+    tokens = tokenize(network.tokenizer, ["cyst", "mass", "cyst", "mass", "cyst"])
+    entries = [{"image": images(1)[0], **{key: ids[row] for key, ids in tokens.items()}} for row in range(5)]
+    SupervisedEvaluator(
+        device=torch.device("cpu"),
+        val_data_loader=DataLoader(entries, batch_size=1),
+        network=network,
+        inferer=PromptInferer(image_size=64),
+        prepare_batch=PrepareBatchExtraInput({"input_ids": "input_ids", "attention_mask": "attention_mask"}),
+    ).run()
+    assert network.encoded == [1, 1]
 
 
 def test_no_more_prompts_are_kept_than_it_says(network, embeddings, monkeypatch):
