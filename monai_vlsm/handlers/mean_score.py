@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from monai.handlers import IgniteMetricHandler, from_engine
@@ -19,8 +20,9 @@ class MeanScore(IgniteMetricHandler):
     """
 
     def __init__(self, key: str) -> None:
-        # MONAI's LossMetric gathers and averages what its function makes of a prediction: here the score itself.
-        super().__init__(loss_fn=nn.Identity(), output_transform=from_engine(key))
+        # MONAI's LossMetric gathers and averages what its function makes of a prediction.
+        the_score_itself: Any = nn.Identity()
+        super().__init__(loss_fn=the_score_itself, output_transform=from_engine(key))
 
     def update(self, output: Sequence[torch.Tensor]) -> None:
         """Take the scores of a batch."""

@@ -58,7 +58,7 @@ def _values(mask: torch.Tensor) -> Mask:
 
 def _overlaps(pred: Mask, label: Mask) -> tuple[torch.Tensor, torch.Tensor]:
     """Return Dice and IoU: of two empty masks 1."""
-    both, total = np.count_nonzero(pred & label), np.count_nonzero(pred) + np.count_nonzero(label)
+    both, total = int(np.count_nonzero(pred & label)), int(np.count_nonzero(pred) + np.count_nonzero(label))
     if not total:
         return torch.tensor(1.0), torch.tensor(1.0)
     # As tensors, whose quotients are rounded as MONAI's are.
@@ -67,8 +67,10 @@ def _overlaps(pred: Mask, label: Mask) -> tuple[torch.Tensor, torch.Tensor]:
 
 def _distances(pred: Mask, label: Mask) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the distance of every pixel on an outline to the other outline."""
-    outlines = [torch.from_numpy(mask & ~eroded(mask)) for mask in (pred, label)]
-    return get_surface_distance(*outlines), get_surface_distance(*reversed(outlines))
+    first, second = (torch.from_numpy(mask & ~eroded(mask)) for mask in (pred, label))
+    there: Any = get_surface_distance(first, second)
+    back: Any = get_surface_distance(second, first)
+    return there, back
 
 
 def _percentile(distances: torch.Tensor) -> torch.Tensor:
