@@ -14,10 +14,10 @@ from torch import nn
 
 from monai_vlsm.bundle import bundle_parser, parsed_content
 from monai_vlsm.errors import DataError
+from monai_vlsm.inferers.prompt_embeddings import PromptEmbeddings
 from monai_vlsm.inferers.prompt_inferer import write_stored
 from monai_vlsm.networks import load_checkpoint
 from monai_vlsm.networks.nets import ImageFeatures
-from monai_vlsm.networks.text import tokenize
 from monai_vlsm.transforms import LoadImageAnyd, ToDisplayRanged
 from monai_vlsm.transforms.display_range import check_values, to_display_range
 from monai_vlsm.transforms.network_input import network_input
@@ -45,7 +45,8 @@ class Prediction:
 class Predictor:
     """Segment images by text with one network.
 
-    A predictor holds one image at a time. In several threads give each a :meth:`clone`: they share the network.
+    A predictor holds one image at a time. In several threads give each a :meth:`clone`: they share the network and what
+    it made of prompts. A prompt is encoded once for all images, and anew after the network was changed.
 
     Args:
         network: one of :mod:`monai_vlsm.networks`, trained.
@@ -73,6 +74,7 @@ class Predictor:
         self.batch_size = batch_size
         self.image_size: int = image_size or cast(Any, network).image_size
         self.threshold = threshold
+        self._embeddings = PromptEmbeddings()
         self._features: list[ImageFeatures] = []
         self._view = UprightView()
         self._image: torch.Tensor | None = None
@@ -152,8 +154,9 @@ class Predictor:
         """
         if self._image is None:
             raise DataError("no image yet: call set_image first.")
-        tokens = {name: ids.to(self.device) for name, ids in tokenize(self.network.tokenizer, prompt).items()}
-        embedding = self.network.encode_text(**tokens)
+        if not isinstance(prompt, str):
+            raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
+        embedding = self._embeddings(self.network, prompt)
         logits = (self.network.decode(features, embedding) for features in self._features or self._encode())
         stored = torch.empty(self._image.shape[1:])
         write_stored(logits, self._view, stored)

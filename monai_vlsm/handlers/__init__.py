@@ -5,6 +5,7 @@ from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
 from .folder_guard import FolderGuard
 from .gradient_clipper import GradientClipper
+from .mean_score import MeanScore
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
 from .progress import Progress
 from .seeded_cache_dataset import SeededCacheDataset
@@ -15,6 +16,7 @@ __all__ = [
     "EvaluationReport",
     "FolderGuard",
     "GradientClipper",
+    "MeanScore",
     "OverlayHandler",
     "Progress",
     "ResumableEarlyStop",

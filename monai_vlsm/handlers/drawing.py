@@ -8,7 +8,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from scipy.ndimage import binary_dilation, binary_erosion
+
+from monai_vlsm.data.masks import Mask
+from monai_vlsm.data.outlines import box_around, dilated, eroded
 
 TRUTH_COLOR = (64, 220, 96)
 PRED_COLOR = (255, 72, 72)
@@ -17,6 +19,9 @@ MIN_WIDTH = 256
 
 MAX_WIDTH = 2048
 """Pixels along the longer side; a screen shows no more, and a slide of 13,000 would take gigabytes to draw."""
+
+_FILLED = [int(0.75 * value + 0.25 * channel) for channel in PRED_COLOR for value in range(256)]
+"""What the light fill makes of every value, channel by channel."""
 
 _MAX_FACTOR = 32
 _LINE_HEIGHT = 13
@@ -40,19 +45,19 @@ def draw_overlay(
         smallest whole number that makes them so (at most 32).
     """
     factor = min(_MAX_FACTOR, math.ceil(MIN_WIDTH / image.shape[1]))
-    picture = _enlarge((np.clip(image, 0, 1) * 255).round().astype(np.uint8), factor)
+    picture = Image.fromarray(_enlarge((np.clip(image, 0, 1) * 255).round().astype(np.uint8), factor))
     if pred is not None:
         inside = _enlarge(pred > 0, factor)
-        picture[inside] = (0.75 * picture[inside] + 0.25 * np.array(PRED_COLOR)).astype(np.uint8)
-        picture[_outline(inside)] = PRED_COLOR
+        picture.paste(picture.point(_FILLED), mask=Image.fromarray(inside))
+        _draw_outline(picture, inside, PRED_COLOR)
     if truth is not None:
-        picture[_outline(_enlarge(truth > 0, factor))] = TRUTH_COLOR
-    return _add_caption(picture, caption)
+        _draw_outline(picture, _enlarge(truth > 0, factor), TRUTH_COLOR)
+    return _add_caption(np.asarray(picture), caption)
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
-    """Place pictures (H, W, 3) uint8, scaled to the width of the first, in rows."""
-    width = pictures[0].shape[1]
+    """Place pictures (H, W, 3) uint8 in rows of ``MAX_WIDTH`` pixels at most, scaled to the width of the first."""
+    width = min(pictures[0].shape[1], MAX_WIDTH // columns)
     scaled = [_to_width(picture, width) for picture in pictures]
     rows = [scaled[start : start + columns] for start in range(0, len(scaled), columns)]
     heights = [max(picture.shape[0] for picture in row) for row in rows]
@@ -64,12 +69,16 @@ def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 4) -> np.ndarra
 
 
 def _enlarge(array: np.ndarray, factor: int) -> np.ndarray:
-    return array.repeat(factor, axis=0).repeat(factor, axis=1)
+    return array if factor == 1 else array.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _outline(mask: np.ndarray) -> np.ndarray:
+def _draw_outline(picture: Image.Image, mask: Mask, color: tuple[int, int, int]) -> None:
+    """Draw in the box around the mask alone, which is smaller than a photograph."""
     width = max(1, round(min(mask.shape) / 256))
-    return binary_dilation(mask, iterations=width) & ~binary_erosion(mask, iterations=1)
+    box = box_around(mask, width)
+    outline = dilated(mask[box], width) & ~eroded(mask[box])
+    if outline.size:
+        picture.paste(color, (box[1].start, box[0].start), Image.fromarray(outline))
 
 
 def _add_caption(picture: np.ndarray, caption: str) -> np.ndarray:

@@ -57,8 +57,8 @@ class EvaluationReport:
                     "image": str(item["image"].meta["filename_or_obj"]),
                     "label": str(item["label"].meta["filename_or_obj"]),
                     "prompt": item["prompt"],
-                    "label_pixels": int(output["label"].sum()),
-                    "pred_pixels": int(output["pred"].sum()),
+                    "label_pixels": int(output["label"].count_nonzero()),
+                    "pred_pixels": int(output["pred"].count_nonzero()),
                 }
             )
 

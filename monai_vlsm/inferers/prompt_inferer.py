@@ -11,6 +11,8 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from torch.nn.functional import interpolate
 
+from monai_vlsm.inferers.prompt_embeddings import Prompt, PromptEmbeddings, Tokens
+from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.text import tokenize
 from monai_vlsm.transforms.network_input import network_input
 from monai_vlsm.transforms.prompt import PROMPT
@@ -20,7 +22,8 @@ from monai_vlsm.transforms.upright import UprightView, upright_parts
 class PromptInferer(Inferer):
     """Segment whole images and volumes: turn slices upright, resize, run the network, resize the logits back.
 
-    Of a volume no more than ``batch_size`` slices are pictures or logits at a time; only the answer has its size.
+    Of a volume no more than ``batch_size`` slices are pictures or logits at a time; only the answer has its size. This
+    package's networks encode a prompt once, also for the calls that follow; any other callable gets tokens every time.
 
     Args:
         prompt: what to segment in images that bring no prompt of their own (:class:`.AttachPromptd`); None leaves it to
@@ -33,6 +36,7 @@ class PromptInferer(Inferer):
         self.prompt = prompt
         self.image_size = image_size
         self.batch_size = batch_size
+        self._embeddings = PromptEmbeddings()
 
     @torch.no_grad()
     def __call__(
@@ -57,26 +61,46 @@ class PromptInferer(Inferer):
             (B, 1, W, H) or (B, 1, W, H, D) float32 logits with the metadata of ``inputs``.
         """
         bare: Any = getattr(network, "module", network)
-        prompt = getattr(inputs, "meta", {}).get(PROMPT, self.prompt)
-        if prompt is not None:
-            tokens = tokenize(bare.tokenizer, prompt)
-            input_ids = tokens["input_ids"].to(inputs.device)
-            attention_mask = tokens["attention_mask"].to(inputs.device)
         image_size = self.image_size or bare.image_size
-        result = torch.empty((len(inputs), 1, *inputs.shape[2:]), device=inputs.device)
-        for index, image in enumerate(inputs.as_subclass(torch.Tensor)):
+        prompts = self._prompts(inputs, input_ids, attention_mask)
+        # In the order of the image in memory, in which it is written and read fastest.
+        result = torch.empty_like(inputs.as_subclass(torch.Tensor)[:, :1], dtype=torch.float32)
+        for index, (image, prompt) in enumerate(zip(inputs.as_subclass(torch.Tensor), prompts, strict=True)):
             view = UprightView.of(inputs, index)
-            own = slice(None) if input_ids is None or len(input_ids) == 1 else slice(index, index + 1)
-            ids, mask = (None if tokens is None else tokens[own] for tokens in (input_ids, attention_mask))
-            logits = (
-                network(network_input(pictures, image_size), ids, mask)
-                for pictures in upright_parts(image, view, self.batch_size)
-            )
+            segment = self._segmenter(network, bare, prompt, inputs.device)
+            parts = upright_parts(image, view, self.batch_size)
+            logits = (segment(network_input(pictures, image_size)) for pictures in parts)
             write_stored(logits, view, result[index, 0])
         if isinstance(inputs, MetaTensor):
             like = MetaTensor([]).copy_meta_from(inputs, copy_attr=False)
             result = convert_to_dst_type(result, like, device=result.device)[0]
         return result
+
+    def _prompts(
+        self, inputs: torch.Tensor, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None
+    ) -> list[Prompt]:
+        """Return the prompt of each image: its own, else that of the inferer, else that of the call."""
+        own = getattr(inputs, "meta", {}).get(PROMPT, self.prompt)
+        prompts: list[Prompt]
+        if own is not None:
+            prompts = list(own) if isinstance(own, list | tuple) else [own]
+        elif input_ids is not None:
+            masks = [None] * len(input_ids) if attention_mask is None else attention_mask.split(1)
+            prompts = [Tokens(ids, mask) for ids, mask in zip(input_ids.split(1), masks, strict=True)]
+        else:
+            prompts = [None]
+        return prompts * len(inputs) if len(prompts) == 1 else prompts
+
+    def _segmenter(
+        self, network: Callable[..., torch.Tensor], bare: Any, prompt: Prompt, device: torch.device
+    ) -> Callable[[torch.Tensor], torch.Tensor]:
+        """Return what turns network inputs (N, 3, H, W) into logits (N, 1, H, W)."""
+        if isinstance(bare, CLIPSegNetwork):
+            embedding = self._embeddings(bare, prompt)
+            return lambda pictures: bare.decode(bare.encode_image(pictures), embedding)
+        tokens = Tokens(**tokenize(bare.tokenizer, prompt)) if isinstance(prompt, str) else prompt or (None, None)
+        ids, mask = (None if part is None else part.to(device) for part in tokens)
+        return lambda pictures: network(pictures, ids, mask)
 
 
 def write_stored(logits: Iterable[torch.Tensor], view: UprightView, out: torch.Tensor) -> None:

@@ -1,11 +1,13 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
+from .collate import collate_image
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
 from .network_input import ToNetworkImaged, ToNetworkMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
+from .score import ScoreMaskd
 from .training import training_transform
 from .upright import UprightView
 
@@ -16,6 +18,7 @@ __all__ = [
     "LoadLabelMapd",
     "LoadMaskd",
     "SaveImageMaskd",
+    "ScoreMaskd",
     "SelectPromptd",
     "SqueezePictured",
     "ToDisplayRanged",
@@ -23,6 +26,7 @@ __all__ = [
     "ToNetworkMaskd",
     "TokenizePromptd",
     "UprightView",
+    "collate_image",
     "load_image",
     "training_transform",
 ]

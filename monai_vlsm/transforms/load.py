@@ -164,7 +164,8 @@ class LoadMaskd(LoadFiled):
 
     def finish(self, loaded: MetaTensor) -> torch.Tensor:
         """Join the channels into 0 and 1."""
-        return (loaded.amax(dim=0, keepdim=True) > 0).float()
+        joined = loaded if len(loaded) == 1 else loaded.amax(dim=0, keepdim=True)
+        return (joined > 0).float()
 
 
 class EnsureSameSized(MapTransform):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from monai_vlsm.handlers.drawing import MIN_WIDTH, PRED_COLOR, TRUTH_COLOR, contact_sheet, draw_overlay
+from monai_vlsm.handlers.drawing import MAX_WIDTH, MIN_WIDTH, PRED_COLOR, TRUTH_COLOR, contact_sheet, draw_overlay
 
 LONG = "One medium circle shaped malignant tumor at the upper left of the breast ultrasound image, seen from the side"
 
@@ -225,3 +225,8 @@ def test_the_rest_of_a_sheet_is_dark():
     sheet = contact_sheet([colored(10, 30, 100), colored(20, 30, 200), colored(20, 30, 200)], columns=2)
     assert (sheet[10:20, :30] == 24).all()
     assert (sheet[20:, 30:] == 24).all()
+
+
+def test_a_sheet_of_photographs_is_no_wider_than_a_screen():
+    sheet = contact_sheet([colored(40, MAX_WIDTH, 200)] * 4)
+    assert sheet.shape == (10, MAX_WIDTH, 3)
