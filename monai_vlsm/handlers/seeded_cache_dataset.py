@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import CacheDataset
+from monai.transforms import Compose, Randomizable
+from monai.utils import MAX_SEED
 
 
 def mix_seeds(*seeds: int) -> int:
@@ -28,6 +30,8 @@ class SeededCacheDataset(CacheDataset):
 
     def __init__(self, data: Sequence, transform: Any = None, **options: Any) -> None:
         super().__init__(data, transform, **options)
+        # Each gets a generator of its own; before that, MONAI's share one.
+        self.transform.set_random_state(seed=0)
         # In shared memory, because processes that load data may live longer than an epoch.
         self._seed = torch.zeros((), dtype=torch.int64).share_memory_()
 
@@ -36,5 +40,16 @@ class SeededCacheDataset(CacheDataset):
         self._seed.fill_(seed)
 
     def _transform(self, index: int) -> Any:
-        self.transform.set_random_state(seed=mix_seeds(int(self._seed), index % len(self)))
+        _seed_again(self.transform, mix_seeds(int(self._seed), index % len(self)))
         return super()._transform(index)
+
+
+def _seed_again(transform: Randomizable, seed: int) -> None:
+    """Do what ``set_random_state`` does, with the generators that are there: new ones cost more than all else."""
+    if type(transform).set_random_state not in (Randomizable.set_random_state, Compose.set_random_state):
+        transform.set_random_state(seed=seed)
+        return
+    transform.R.seed(seed)
+    for part in transform.transforms if isinstance(transform, Compose) else ():
+        if isinstance(part, Randomizable):
+            _seed_again(part, int(transform.R.randint(MAX_SEED, dtype="uint32")))

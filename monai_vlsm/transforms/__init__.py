@@ -3,7 +3,8 @@
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
-from .network_input import ToNetworkImaged, ToNetworkMaskd
+from .logits import LogitsToMaskd
+from .network_input import ToNetworkImaged, ToNetworkMaskd, ToPixelImaged, ToPixelMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
 from .training import training_transform
@@ -15,12 +16,15 @@ __all__ = [
     "LoadImageAnyd",
     "LoadLabelMapd",
     "LoadMaskd",
+    "LogitsToMaskd",
     "SaveImageMaskd",
     "SelectPromptd",
     "SqueezePictured",
     "ToDisplayRanged",
     "ToNetworkImaged",
     "ToNetworkMaskd",
+    "ToPixelImaged",
+    "ToPixelMaskd",
     "TokenizePromptd",
     "UprightView",
     "load_image",
