@@ -95,6 +95,7 @@ RULES = {
     "bottleneck": _whole(1, 4096),
     "bundle_name": _NAME,
     "bundle_root": _NAME,
+    "cache": _word("'memory', 'disk' or 'none'", "memory|disk|none"),
     "cache_rate": _number(0, 1),
     "checkpoint": _PLACE,
     "compile": Rule("true, false or 'auto'", lambda value: type(value) is bool or value == "auto"),

@@ -6,6 +6,7 @@ from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
 from .folder_guard import FolderGuard
 from .gradient_clipper import GradientClipper
+from .items import PairReader
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
 from .prepare_batch import PreparePixels
 from .progress import Progress
@@ -20,6 +21,7 @@ __all__ = [
     "FolderGuard",
     "GradientClipper",
     "OverlayHandler",
+    "PairReader",
     "PreparePixels",
     "Progress",
     "ResumableEarlyStop",

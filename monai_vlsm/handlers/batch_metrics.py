@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from monai.metrics import DiceMetric, LossMetric
 
+from monai_vlsm.transforms.network_input import images_at_a_time
+
 
 class BatchDiceMetric(DiceMetric):
     """MONAI's ``DiceMetric(ignore_empty=False)`` of binary masks: two empty ones have the Dice 1, one empty one 0.
@@ -19,9 +21,11 @@ class BatchDiceMetric(DiceMetric):
 
     def _compute_tensor(self, y_pred: torch.Tensor, y: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Return the Dice (B, C) of masks (B, C, ...) of 0 and 1."""
-        pred, label = y_pred.flatten(2), y.flatten(2)
+        size = images_at_a_time(y_pred)
+        parts = zip(y_pred.flatten(2).split(size), y.flatten(2).split(size), strict=True)
         # Sums of float32 count exactly up to 2**24 pixels.
-        overlap, both = (pred * label).sum(dim=-1), pred.sum(dim=-1) + label.sum(dim=-1)
+        sums = [torch.stack([(a * b).sum(dim=-1), a.sum(dim=-1) + b.sum(dim=-1)]) for a, b in parts]
+        overlap, both = torch.cat(sums, dim=1)
         return torch.where(both > 0, 2 * overlap / both, 1.0)
 
 

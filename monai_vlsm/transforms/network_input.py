@@ -39,11 +39,15 @@ def network_input(pictures: torch.Tensor, image_size: int) -> torch.Tensor:
 def normalized_pixels(pixels: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
     """Normalize pictures (N, 3, H, W) uint8, which have been resized, into ``out``: float of the same shape."""
     mean, std = _imagenet(out)
-    # On a CPU picture by picture, each of which stays in its cache.
-    at_a_time = 1 if out.device.type == "cpu" else len(out)
-    for source, target in zip(pixels.split(at_a_time), out.split(at_a_time), strict=True):
+    size = images_at_a_time(out)
+    for source, target in zip(pixels.split(size), out.split(size), strict=True):
         target.copy_(source).sub_(255 * mean).mul_(1 / (255 * std))
     return out
+
+
+def images_at_a_time(batch: torch.Tensor) -> int:
+    """Return how many images to take where several passes are made over them: on a CPU one, which stays in its cache."""
+    return 1 if batch.device.type == "cpu" else max(1, len(batch))
 
 
 def _resized(picture: torch.Tensor, image_size: int) -> torch.Tensor:

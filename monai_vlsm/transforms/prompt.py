@@ -17,6 +17,8 @@ from monai_vlsm.networks.text import tokenize
 RANDOM = "random"
 PROMPT = "prompt"
 """Metadata key of an image that brings its own prompt."""
+NAME = "image_name"
+"""Key of the file that an image was read from, in items whose image is a plain tensor."""
 
 _MOST_KNOWN = 4096
 """Prompts whose tokens are kept; they take 5 MB."""
@@ -52,7 +54,9 @@ class SelectPromptd(Randomizable, Transform):
         levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
         if not levels or levels[0] not in prompts:
             image = data.get("image")
-            path = image if isinstance(image, str) else getattr(image, "meta", {}).get("filename_or_obj")
+            path = (
+                image if isinstance(image, str) else getattr(image, "meta", {}).get("filename_or_obj", data.get(NAME))
+            )
             name = f" of {path!r}" if path else ""
             raise DataError(
                 f"prompt level {self.level!r} is not in the datalist entry{name}, it has {sorted(prompts)}. "
