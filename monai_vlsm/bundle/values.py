@@ -96,6 +96,8 @@ RULES = {
     "bundle_name": _NAME,
     "bundle_root": _NAME,
     "cache": _word("'memory', 'disk' or 'none'", "memory|disk|none"),
+    "cache_dir": _PLACE,
+    "cache_features": _SWITCH,
     "cache_rate": _number(0, 1),
     "checkpoint": _PLACE,
     "compile": Rule("true, false or 'auto'", lambda value: type(value) is bool or value == "auto"),

@@ -90,12 +90,13 @@ class ContentStore:
         """Return those of ``sources``, by key, of which there is no array."""
         return {key: source for key, source in sources.items() if self.get(key) is None}
 
-    def prepare(self, sources: Mapping[str, Source], way_out: str) -> dict[str, Source]:
+    def prepare(self, sources: Mapping[str, Source], way_out: str, progress: bool = True) -> dict[str, Source]:
         """Return what is missing, say how large the store gets, and make sure that there is room for it.
 
         Args:
             sources: what each array is made from, by its key.
             way_out: what else a person can do where the disk has too little room.
+            progress: say it.
 
         Raises:
             DataError: if it has.
@@ -103,9 +104,10 @@ class ContentStore:
         remove_abandoned_below(self.folder)
         missing, kind = self.missing(sources), self.folder.name
         size = len(missing) * self.bytes_per_array
-        _logger.info(
+        _logger.log(
+            logging.INFO if progress else logging.DEBUG,
             f"Cache {str(self.folder)!r}: {len(sources):,} {kind} of {self.bytes_per_array / 1e6:,.2f} MB each are "
-            f"{len(sources) * self.bytes_per_array / 1e6:,.0f} MB, of which {size / 1e6:,.0f} MB have to be written."
+            f"{len(sources) * self.bytes_per_array / 1e6:,.0f} MB, of which {size / 1e6:,.0f} MB have to be written.",
         )
         there = next(folder for folder in (self.folder, *self.folder.absolute().parents) if folder.exists())
         require_space(there, size, f"cache {kind} in {str(self.folder)!r}", way_out)

@@ -5,6 +5,7 @@ from .checkpoint_saver import AtomicCheckpointSaver
 from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
 from .folder_guard import FolderGuard
+from .frozen_states import FrozenStatesDataset
 from .gradient_clipper import GradientClipper
 from .items import PairReader
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
@@ -19,6 +20,7 @@ __all__ = [
     "BatchLossMetric",
     "EvaluationReport",
     "FolderGuard",
+    "FrozenStatesDataset",
     "GradientClipper",
     "OverlayHandler",
     "PairReader",
