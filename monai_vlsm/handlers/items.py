@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,10 +12,9 @@ from monai.transforms import Compose
 from tqdm.auto import tqdm
 
 from monai_vlsm.data.memory import require_memory
-from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.prompt import NAME
 
-_THREADS = 2
+THREADS = 2
 """That fill a cache; more make it no faster, as decoding and resizing take turns with Python."""
 _logger = logging.getLogger("monai_vlsm")
 
@@ -32,6 +31,7 @@ class PairReader:
     """
 
     def __init__(self, load_image: Sequence[Any], load_mask: Sequence[Any], to_pixels: Sequence[Any]) -> None:
+        self.transforms = [*load_image, *load_mask, *to_pixels]
         self._load_image, self._load_mask, self._to_pixels = map(Compose, (load_image, load_mask, to_pixels))
 
     def __call__(self, image: str, labels: Sequence[str]) -> tuple[torch.Tensor, list[torch.Tensor]]:
@@ -105,7 +105,7 @@ class ItemsInMemory(ItemsFromFiles):
         self._images = torch.empty(len(labels), *pixels.shape, dtype=pixels.dtype)
         self._masks = torch.empty(len(self._mask_rows), *masks[0].shape, dtype=masks[0].dtype)
         self._keep(first, (pixels, masks))
-        pool = ThreadPoolExecutor(_THREADS)
+        pool = ThreadPoolExecutor(THREADS)
         try:
             kept = pool.map(lambda pair: self._keep(pair, self.read(*pair)), others)
             for _ in tqdm(kept, desc="reading images", total=len(labels), initial=1):
@@ -131,21 +131,3 @@ class ItemsInMemory(ItemsFromFiles):
             f"keep {images:,} images with {masks:,} masks in memory",
             "Keep them on the disk (--cache disk), or read them anew in every epoch (--cache none).",
         )
-
-
-CACHES: dict[str, Callable[[Sequence[Entry], PairReader], Sequence[Entry]]] = {
-    "memory": ItemsInMemory,
-    "none": ItemsFromFiles,
-}
-"""By what ``cache`` may be."""
-
-
-def open_items(entries: Sequence[Entry], read: PairReader, cache: str) -> Sequence[Entry]:
-    """Return the items of ``entries``, with images and masks from where ``cache`` says.
-
-    Raises:
-        DataError: if there is no such cache, or no room for it.
-    """
-    if cache not in CACHES:
-        raise DataError(f"'cache' must be one of {sorted(CACHES)}, not {cache!r}.")
-    return CACHES[cache](entries, read)

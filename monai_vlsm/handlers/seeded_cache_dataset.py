@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from monai.data import Dataset
 from monai.transforms import Compose, Randomizable
 from monai.utils import MAX_SEED
 
-from monai_vlsm.handlers.items import PairReader, open_items
+from monai_vlsm.data.names import CACHE_FOLDER
+from monai_vlsm.handlers.caches import open_items
+from monai_vlsm.handlers.items import PairReader
 
 
 def mix_seeds(*seeds: int) -> int:
@@ -28,13 +31,19 @@ class SeededCacheDataset(Dataset):
         data: list of items; entries of a datalist, where ``read`` is given.
         transform: of items, in every epoch anew; it must leave images and masks that are kept as they are.
         read: reads images and masks of an entry.
-        cache: where these are kept: ``"memory"``, or ``"none"`` if they are read in every epoch.
+        cache: where these are kept: ``"memory"``, ``"disk"``, or ``"none"`` if they are read in every epoch.
+        folder: of what is kept on the disk.
     """
 
     def __init__(
-        self, data: Sequence, transform: Compose, read: PairReader | None = None, cache: str = "memory"
+        self,
+        data: Sequence,
+        transform: Compose,
+        read: PairReader | None = None,
+        cache: str = "memory",
+        folder: str | Path = CACHE_FOLDER,
     ) -> None:
-        super().__init__(data if read is None else open_items(data, read, cache), transform)
+        super().__init__(data if read is None else open_items(data, read, cache, folder), transform)
         # Each transform gets a generator of its own; before that, MONAI's share one.
         transform.set_random_state(seed=0)
         # In shared memory, because processes that load data may live longer than an epoch.

@@ -1,4 +1,4 @@
-"""Training with states of the frozen vision encoder from the disk is the same training."""
+"""Training with images, masks and states of the frozen vision encoder from the disk is the same training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from monai_vlsm.errors import find_message
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
-OPTIONS = {**QUICK, "method": "shallow", "max_epochs": 2, "cache_features": True}
+OPTIONS = {**QUICK, "method": "shallow", "max_epochs": 2, "cache": "disk", "cache_features": True}
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +48,16 @@ def weights(root):
 
 
 def test_losses_and_metrics_of_two_epochs_are_those_without(train, cached):
-    found, expected = numbers(cached), numbers(train(cache_features=False))
+    found, expected = numbers(cached), numbers(train(cache="memory", cache_features=False))
     assert len(found["train_loss"]) > 2
     assert found.keys() == expected.keys() >= {"train_loss", "val_loss", "val_dice"}
     for tag, values in expected.items():
         assert found[tag] == pytest.approx(values, rel=0, abs=1e-6), tag
 
 
-def test_states_of_distinct_images_lie_in_the_bundle(cached):
-    assert len(list((cached / "cache" / "states").rglob("*.npy"))) == 9
+@pytest.mark.parametrize(("kind", "number"), [("images", 9), ("masks", 13), ("states", 9)])
+def test_what_is_distinct_lies_in_the_bundle_once(cached, kind, number):
+    assert len(list((cached / "cache" / kind).rglob("*.npy"))) == number
 
 
 def test_the_vision_encoder_runs_in_no_epoch(train, cached, monkeypatch, tmp_path):
