@@ -10,7 +10,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.data.names import LOCK_FILE
+from monai_vlsm.data.names import CACHE_FOLDER, LOCK_FILE
 from monai_vlsm.errors import DataError, MissingFileError
 
 LARGEST_TEXT = 2**20
@@ -32,6 +32,7 @@ _KNOWN = re.compile(
     r"|models/(older/)?[^/]+\.(pt|ts|onnx|json|sha256)"
     rf"|eval/(.*/)?([^/]+\.({_RESULT})|events\.out\.tfevents\.[^/]+)"
     r"|eval/mlruns/.*/[^/.]+"  # MLflow names files after parameters and metrics
+    rf"|{CACHE_FOLDER}/(.*/)?[^/]+\.npy"
 )
 """What the template has, what training, evaluation and sharing write, and what a person may add to read or see."""
 

@@ -18,7 +18,7 @@ _ALIKE = 0.8
 """How alike a key must be to one of the template's to be taken for it misspelt, as difflib measures it."""
 _REPLACED = {"amp": "precision"}
 """Keys of older versions, and what is said today in their place."""
-_OWN_CHOICE = ("checkpoint", "output_dir", "bundle_root")
+_OWN_CHOICE = ("cache_dir", "checkpoint", "output_dir", "bundle_root")
 """Places that are restricted in strangers' bundles only."""
 
 

@@ -19,6 +19,8 @@ FOREIGN_ARCHIVE_SUFFIXES = (".rar", ".7z")
 """Archives that need another program."""
 KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Pictures that a prepared data set takes over as they are; all others become PNG."""
+CACHE_FOLDER = "cache"
+"""Below a bundle, beside ``eval`` and ``models``; it may be deleted whenever no training runs."""
 LOCK_FILE = ".training.lock"
 """Stays in a folder that a training had locked."""
 OWNER_FILE = ".training.json"

@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -87,21 +87,23 @@ def remove_abandoned(path: str | Path, seconds: float = _ABANDONED) -> None:
         seconds: without a write since then; 0 where nobody else can be writing.
     """
     path = Path(path)
-    for part in path.parent.glob(f".*.part.{glob.escape(path.name)}"):
-        if time.time() - _last_write(part) >= seconds:
-            if part.is_dir():
-                shutil.rmtree(part, ignore_errors=True)
-            else:
-                part.unlink(missing_ok=True)
+    _remove_parts(path.parent.glob(f".*.part.{glob.escape(path.name)}"), seconds)
 
 
-def require_space(folder: Path, size: int, purpose: str) -> None:
+def remove_abandoned_below(folder: Path) -> None:
+    """Remove what killed processes left of any file in ``folder`` and in the folders below it."""
+    _remove_parts(folder.rglob(".*.part.*"), _ABANDONED)
+
+
+def require_space(
+    folder: Path, size: int, purpose: str, way_out: str = "make room, or choose a folder on another disk"
+) -> None:
     """Raise a DataError unless the disk of ``folder`` has room for ``size`` bytes."""
     free = shutil.disk_usage(folder).free
     if size > free:
         raise DataError(
             f"there is not enough room to {purpose}: {size / 1e6:,.0f} MB are needed, {free / 1e6:,.0f} MB are free. "
-            "Nothing was left behind: make room, or choose a folder on another disk."
+            f"Nothing was left behind: {way_out}."
         )
 
 
@@ -124,6 +126,15 @@ def file_sha256(path: Path) -> str:
 
 def _unfinished(path: Path) -> Path:
     return path.with_name(f".{token_hex(8)}.part.{path.name}")
+
+
+def _remove_parts(parts: Iterable[Path], seconds: float) -> None:
+    for part in list(parts):
+        if time.time() - _last_write(part) >= seconds:
+            if part.is_dir():
+                shutil.rmtree(part, ignore_errors=True)
+            else:
+                part.unlink(missing_ok=True)
 
 
 def _size(folder: Path) -> int:

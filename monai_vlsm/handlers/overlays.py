@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,7 @@ class OverlayHandler:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._write)
 
     def _draw(self, engine: Engine) -> None:
-        state: Any = engine.state
-        for item, output in zip(state.batch, state.output, strict=True):
+        for item, output in self._cases(engine.state):
             if len(self._overlays) == self.cases:
                 return
             image = output["image"]
@@ -54,6 +54,10 @@ class OverlayHandler:
             pred, label = (mask if mask is None or mask.ndim == image.ndim else mask[None] for mask in masks)
             overlay = draw_overlay(*self._pictures(image, pred, label), item.get("prompt", self.caption))
             self._overlays.append((stem_of(str(getattr(image, "meta", {}).get("filename_or_obj", "case"))), overlay))
+
+    def _cases(self, state: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """Yield every image of a batch as it was loaded, and what the engine made of it."""
+        yield from zip(state.batch, state.output, strict=True)
 
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return image (H, W, 3), prediction (H, W) and annotation (H, W) or None, all upright."""
@@ -74,7 +78,7 @@ class OverlayHandler:
 class TensorBoardOverlayHandler(OverlayHandler):
     """Draw the first cases of every validation into TensorBoard, a step per epoch.
 
-    The evaluator's images are (3, H, W) as the network takes them.
+    The evaluator does not decollate; its images (B, 3, H, W) are bytes, or floats as the network takes them.
 
     Args:
         summary_writer: shared with the other handlers of TensorBoard; its folder gets nothing else.
@@ -85,8 +89,13 @@ class TensorBoardOverlayHandler(OverlayHandler):
         super().__init__(summary_writer.log_dir, cases, caption)
         self.summary_writer = summary_writer
 
+    def _cases(self, state: Any) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        for index in range(len(state.output["pred"])):
+            output = {key: state.output[key][index] for key in ("image", "pred", "label")}
+            yield {key: state.batch[key][index] for key in ("prompt",) if key in state.batch}, output
+
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        picture = _channels_last(denormalized(image[None])[0])
+        picture = _channels_last(as_unit(image) if image.dtype == torch.uint8 else denormalized(image[None])[0])
         return picture, pred[0].cpu().numpy(), None if label is None else label[0].cpu().numpy()
 
     def _write(self, engine: Engine) -> None:

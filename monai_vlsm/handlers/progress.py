@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import ignite.distributed as idist
@@ -28,5 +29,5 @@ class Progress(ProgressBar):
             super().attach(engine, output_transform=_loss if self.show_loss else None)
 
 
-def _loss(output: list[dict[str, Any]]) -> dict[str, float]:
-    return {"loss": float(output[0]["loss"])}
+def _loss(output: Mapping[str, Any]) -> dict[str, float]:
+    return {"loss": output["loss"].item()}

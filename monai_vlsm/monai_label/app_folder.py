@@ -30,7 +30,7 @@ from monai_vlsm.bundle import (
 )
 from monai_vlsm.bundle.files import files_below, read_file
 from monai_vlsm.bundle.trust import CONFIGS
-from monai_vlsm.data.names import LOCK_FILE, OWNER_FILE
+from monai_vlsm.data.names import CACHE_FOLDER, LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
@@ -175,7 +175,7 @@ def _require_name(name: str) -> str:
 def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
     if source.is_dir():
         bundle_config(source, "inference")
-        names = files_below(source, {path.name for path in source.iterdir()} - {"eval"})
+        names = files_below(source, {path.name for path in source.iterdir()} - {"eval", CACHE_FOLDER})
         for name in (name for name in names if Path(name) not in _LOCK):
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes(read_file(source / name, largest=None))

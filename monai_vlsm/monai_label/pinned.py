@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from monai_vlsm.data.names import CACHE_FOLDER
 from monai_vlsm.errors import DataError
 
-_CHANGING = ("models", "eval")
-"""Folders of a bundle to which training writes: weights, which are loaded as data only, and its results."""
+_CHANGING = ("models", "eval", CACHE_FOLDER)
+"""Folders of a bundle to which training writes: weights and arrays, loaded as data only, and its results."""
 DERIVED = Path("configs", "monailabel_train.json")
 """MONAI Label writes it into a bundle, anew before each training on several GPUs."""
 

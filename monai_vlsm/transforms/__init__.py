@@ -4,7 +4,8 @@ from .collate import collate_image
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
-from .network_input import ToNetworkImaged, ToNetworkMaskd
+from .logits import LogitsToMaskd
+from .network_input import ToNetworkImaged, ToNetworkMaskd, ToPixelImaged, ToPixelMaskd
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
 from .score import ScoreMaskd
@@ -17,6 +18,7 @@ __all__ = [
     "LoadImageAnyd",
     "LoadLabelMapd",
     "LoadMaskd",
+    "LogitsToMaskd",
     "SaveImageMaskd",
     "ScoreMaskd",
     "SelectPromptd",
@@ -24,6 +26,8 @@ __all__ = [
     "ToDisplayRanged",
     "ToNetworkImaged",
     "ToNetworkMaskd",
+    "ToPixelImaged",
+    "ToPixelMaskd",
     "TokenizePromptd",
     "UprightView",
     "collate_image",

@@ -36,6 +36,20 @@ def network_input(pictures: torch.Tensor, image_size: int) -> torch.Tensor:
     return (resized - mean) / std
 
 
+def normalized_pixels(pixels: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    """Normalize pictures (N, 3, H, W) uint8, which have been resized, into ``out``: float of the same shape."""
+    mean, std = _imagenet(out)
+    size = images_at_a_time(out)
+    for source, target in zip(pixels.split(size), out.split(size), strict=True):
+        target.copy_(source).sub_(255 * mean).mul_(1 / (255 * std))
+    return out
+
+
+def images_at_a_time(batch: torch.Tensor) -> int:
+    """Return how many images to take for several passes over them: on a CPU one, which stays in its cache."""
+    return 1 if batch.device.type == "cpu" else max(1, len(batch))
+
+
 def _resized(picture: torch.Tensor, image_size: int) -> torch.Tensor:
     """Resize (3, H, W) plane by plane: large pictures are never floats as a whole, gray ones are resized once."""
     planes = picture[:1] if picture.stride(0) == 0 else picture
@@ -85,6 +99,30 @@ class ToNetworkMaskd(ToNetworkImaged):
             picture = _one_slice(result[key])[:, :1]
             result[key] = interpolate(picture, size=(self.image_size, self.image_size), mode="nearest-exact")[0]
         return result
+
+
+class ToPixelImaged(ToNetworkImaged):
+    """Turn a loaded 2D image into (3, ``image_size``, ``image_size``) uint8, upright, as it is displayed.
+
+    It takes a quarter of the memory of the network's input, which :class:`.PreparePixels` makes of it.
+    """
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the images in ``data``."""
+        result = dict(data)
+        for key in self.key_iterator(result):
+            resized = _resized(_one_slice(result[key])[0], self.image_size)
+            result[key] = resized.mul(255).round().to(torch.uint8)
+        return result
+
+
+class ToPixelMaskd(ToNetworkMaskd):
+    """Turn a loaded 2D mask (1, W, H[, 1]) into (1, ``image_size``, ``image_size``) uint8 of 0 and 1, upright."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Replace the masks in ``data``."""
+        result = super().__call__(data)
+        return {**result, **{key: result[key].to(torch.uint8) for key in self.key_iterator(result)}}
 
 
 def _one_slice(image: torch.Tensor) -> torch.Tensor:

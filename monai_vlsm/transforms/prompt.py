@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, Randomizable, Transform
 from transformers import CLIPTokenizer
@@ -16,6 +17,11 @@ from monai_vlsm.networks.text import tokenize
 RANDOM = "random"
 PROMPT = "prompt"
 """Metadata key of an image that brings its own prompt."""
+NAME = "image_name"
+"""Key of the file that an image was read from, in items whose image is a plain tensor."""
+
+_MOST_KNOWN = 4096
+"""Prompts whose tokens are kept; they take 5 MB."""
 
 
 class SelectPromptd(Randomizable, Transform):
@@ -48,7 +54,9 @@ class SelectPromptd(Randomizable, Transform):
         levels = [level for level in prompts if level != "p0"] if self.level == RANDOM else [self.level]
         if not levels or levels[0] not in prompts:
             image = data.get("image")
-            path = image if isinstance(image, str) else getattr(image, "meta", {}).get("filename_or_obj")
+            path = (
+                image if isinstance(image, str) else getattr(image, "meta", {}).get("filename_or_obj", data.get(NAME))
+            )
             name = f" of {path!r}" if path else ""
             raise DataError(
                 f"prompt level {self.level!r} is not in the datalist entry{name}, it has {sorted(prompts)}. "
@@ -61,6 +69,8 @@ class SelectPromptd(Randomizable, Transform):
 
 class TokenizePromptd(MapTransform):
     """Turn prompts into ``input_ids`` and ``attention_mask``, each (L,) int64 with L = 77.
+
+    Equal prompts get the same tensors, which must stay as they are.
 
     Args:
         keys: of the prompts (strings); with several keys, the last one wins.
@@ -76,13 +86,24 @@ class TokenizePromptd(MapTransform):
     ) -> None:
         super().__init__(keys)
         self.tokenizer = load_tokenizer(backbone) if tokenizer is None else tokenizer
+        self._known: dict[str, dict[str, torch.Tensor]] = {}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add the tokens to ``data``."""
         result = dict(data)
         for key in self.key_iterator(result):
-            result.update({name: tokens[0] for name, tokens in tokenize(self.tokenizer, result[key]).items()})
+            result.update(self._tokens(result[key]))
         return result
+
+    def _tokens(self, prompt: str) -> dict[str, torch.Tensor]:
+        """Look a prompt up; threads that miss one at the same time all make its tokens, and those are equal."""
+        found = self._known.get(prompt) if isinstance(prompt, str) else None
+        if found is None:
+            found = {name: tokens[0] for name, tokens in tokenize(self.tokenizer, [prompt]).items()}
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            self._known[prompt] = found
+        return found
 
 
 class AttachPromptd(MapTransform):

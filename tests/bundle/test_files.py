@@ -30,6 +30,7 @@ ALLOWED = [
         "configs/monailabel_train.json",
     ),
     *("eval/masks/a.nii.gz", "eval/mlruns.db", "eval/mlruns/0/abc/params/lr", "docs/picture.png", "README.md"),
+    *(f"cache/states/0a/{'0a' * 32}.npy", f"cache/masks/0a/.0123456789abcdef.part.{'0a' * 32}.npy"),
     *(".gitattributes", "docs/.DS_Store", "Thumbs.db"),
 ]
 FOREIGN = [
@@ -44,6 +45,7 @@ FOREIGN = [
         "models/x/y.pt",
         "CONFIGS/train.json",
     ),
+    *("cache/code.py", "cache/0a/x.pt", "caches/0a/x.npy"),
     *("eval/mlruns/0/code.py", "\uff2cICENSE", ".git/hooks/post-checkout", "torch", "eval/libtorch.so.2"),
 ]
 

@@ -36,6 +36,7 @@ BAD_IN_TRAINING = [
     *(("seed", value) for value in (-1, 2**32, 1.5)),
     *(("train_fraction", value) for value in (0, 1.5, -1)),
     *(("prompt_level", value) for value in ("p", "P1", "all", 1, None)),
+    *(("cache", value) for value in ("ram", "", None, True, 1.0, ["memory"])),
     *(("cache_rate", value) for value in (-0.1, 2)),
     *(("resume", value) for value in ("yes", 1)),
     *(("dataset_dir", value) for value in (5, "", ["data"])),

@@ -49,10 +49,11 @@ def trained(tmp_path_factory) -> Path:
     """A bundle as it is after training and much use."""
     folder = tmp_path_factory.mktemp("bundles") / "busi"
     shutil.copytree(BUNDLES / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
-    for name in ("models", "eval", "configs/__pycache__", ".git"):
+    for name in ("models", "eval", "cache", "configs/__pycache__", ".git"):
         (folder / name).mkdir()
     torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, folder / "models" / "model.pt")
-    for name in ("eval/summary.json", "models/old.pt", "configs/__pycache__/x.pyc", ".git/HEAD", "docs/.DS_Store"):
+    private = ("eval/summary.json", "models/old.pt", "cache/a.npy", "configs/__pycache__/x.pyc", ".git/HEAD")
+    for name in (*private, "docs/.DS_Store"):
         (folder / name).write_bytes(b"not to be shared")
     return folder
 

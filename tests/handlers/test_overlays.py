@@ -168,19 +168,28 @@ def test_a_prompt_of_its_own_wins_over_the_caption(tmp_path):
 # TensorBoard
 
 
-def network_case(prompt="polyp"):
-    """An image as the network takes it, with the top left predicted."""
-    image = network_input(torch.full((1, 3, 300, 300), 0.5), 300)[0]
-    pred = torch.zeros(1, 300, 300)
-    pred[:, :20, :60] = 1
-    return {"image": image, "prompt": prompt}, {"image": image, "pred": pred, "label": pred}
+FLOATS = network_input(torch.full((2, 3, 300, 300), 0.5), 300)
+BYTES = torch.full((2, 3, 300, 300), 128, dtype=torch.uint8)
 
 
-@pytest.fixture
-def events(tmp_path):
+def validate(handler, image=FLOATS, epochs=1):
+    """Run an engine whose state is that of an evaluator that does not decollate, with the top left predicted."""
+
+    def process(engine, batch):
+        return {"image": batch["image"], "pred": pred, "label": pred}
+
+    pred = torch.zeros(2, 1, 300, 300)
+    pred[:, :, :20, :60] = 1
+    engine = Engine(process)
+    handler.attach(engine)
+    engine.run([{"image": image, "prompt": ["polyp", "cyst"]}], max_epochs=epochs)
+
+
+@pytest.fixture(params=[FLOATS, BYTES], ids=["floats", "bytes"])
+def events(tmp_path, request):
     """What TensorBoard reads after two validations of two images."""
     with SummaryWriter(str(tmp_path)) as writer:
-        evaluate(TensorBoardOverlayHandler(writer), [network_case(), network_case()], epochs=2)
+        validate(TensorBoardOverlayHandler(writer), request.param, epochs=2)
     return EventAccumulator(str(tmp_path), size_guidance={"images": 0}).Reload()
 
 
@@ -205,13 +214,13 @@ def test_tensorboard_shows_the_masks_where_they_are(events, tmp_path):
 
 def test_tensorboard_gets_no_more_than_the_cases(tmp_path):
     with SummaryWriter(str(tmp_path)) as writer:
-        evaluate(TensorBoardOverlayHandler(writer, cases=1), [network_case(), network_case()])
+        validate(TensorBoardOverlayHandler(writer, cases=1))
     assert EventAccumulator(str(tmp_path)).Reload().Tags()["images"] == ["validation/case 0"]
 
 
 def test_tensorboard_gets_nothing_but_events(tmp_path):
     with SummaryWriter(str(tmp_path)) as writer:
-        evaluate(TensorBoardOverlayHandler(writer), [network_case()])
+        validate(TensorBoardOverlayHandler(writer))
     assert [name.split(".")[0] for name in os.listdir(tmp_path)] == ["events"]
 
 

@@ -3,6 +3,7 @@
 import io
 
 import pytest
+import torch
 from ignite.engine import Engine
 
 from monai_vlsm.handlers import Progress
@@ -26,12 +27,12 @@ def test_the_bar_says_what_runs_and_how_far(screen):
 
 
 def test_the_loss_stands_behind_the_bar(screen):
-    run_with(Progress(show_loss=True, file=screen, mininterval=0), [{"loss": 0.4321}])
+    run_with(Progress(show_loss=True, file=screen, mininterval=0), {"loss": torch.tensor(0.4321)})
     assert "loss=0.432" in screen.getvalue()
 
 
 def test_no_loss_is_needed(screen):
-    run_with(Progress(file=screen, mininterval=0), [{"pred": 1}])
+    run_with(Progress(file=screen, mininterval=0), {"pred": 1})
     assert "loss" not in screen.getvalue()
 
 

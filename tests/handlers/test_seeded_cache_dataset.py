@@ -3,14 +3,14 @@
 import pytest
 import torch
 from monai.data import DataLoader
-from monai.transforms import Compose, Lambda, RandGaussianNoise
+from monai.transforms import Compose, RandFlip, RandGaussianNoise, RandomizableTransform, RandShiftIntensity
 
 from monai_vlsm.handlers.seeded_cache_dataset import SeededCacheDataset, mix_seeds
 
 
 @pytest.fixture
 def dataset():
-    return SeededCacheDataset([torch.zeros(2)] * 5, Compose([RandGaussianNoise(prob=1.0)]), progress=False)
+    return SeededCacheDataset([torch.zeros(2)] * 5, Compose([RandGaussianNoise(prob=1.0)]))
 
 
 def items(loader):
@@ -53,13 +53,49 @@ def test_an_index_from_the_end_is_the_same_item(dataset):
     assert torch.equal(dataset[-1], dataset[4])
 
 
-def test_what_is_not_random_is_cached():
-    calls = []
-    steps = Compose([Lambda(lambda item: calls.append(1) or item), RandGaussianNoise(prob=1.0)])
-    dataset = SeededCacheDataset([torch.zeros(2)] * 3, steps, progress=False)
-    for _ in range(2):
-        items(DataLoader(dataset))
-    assert len(calls) == 3
+def test_there_is_nothing_behind_the_last_item(dataset):
+    with pytest.raises(IndexError):
+        dataset[5]
+
+
+def drawn(dataset, transform, seed):
+    """Return what MONAI's own way of seeding draws."""
+    return transform.set_random_state(seed=mix_seeds(seed, 3))(dataset.data[3])
+
+
+class Nested(RandomizableTransform):
+    """A transform that seeds a part of its own, as MONAI's dictionary transforms do."""
+
+    def __init__(self):
+        super().__init__(prob=1.0)
+        self.part = RandGaussianNoise(prob=1.0)
+
+    def set_random_state(self, seed=None, state=None):
+        self.part.set_random_state(seed=seed)
+        return super().set_random_state(seed, state)
+
+    def __call__(self, item):
+        return self.part(item)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [RandGaussianNoise(1.0)],
+        [RandFlip(0.5), Compose([RandGaussianNoise(1.0)]), RandShiftIntensity(2, prob=1.0)],
+        [Nested()],
+    ],
+)
+def test_seeding_again_draws_what_new_generators_would(steps):
+    dataset = SeededCacheDataset([torch.zeros(1, 2, 2)] * 5, Compose(steps))
+    for seed in (7, 8, 7):
+        dataset.seed_items(seed)
+        torch.testing.assert_close(dataset[3], drawn(dataset, Compose(steps), seed))
+
+
+def test_an_item_as_it_was_does_not_change(dataset):
+    dataset[0]
+    assert not dataset.data[0].any()
 
 
 def test_mixed_seeds_depend_on_every_seed_and_on_their_order():

@@ -95,7 +95,7 @@ class Training:
             ],
         )
         noise = Compose([RandGaussianNoised("image", prob=0.7, std=0.5)])
-        self.dataset = SeededCacheDataset(data, noise, progress=False)
+        self.dataset = SeededCacheDataset(data, noise)
         self.state = TrainingState(
             folder / "training_state.pt",
             {

@@ -48,6 +48,14 @@ def test_a_model_goes_on_learning_by_the_method_it_was_made_with(bundle, tmp_pat
     assert parser["method"] == method
 
 
+def test_what_training_left_in_the_cache_is_not_copied(bundle, tmp_path):
+    source = shutil.copytree(bundle, tmp_path / "busi")
+    (source / "cache").mkdir()
+    (source / "cache" / "a.npy").touch()
+    add_bundle(tmp_path, str(source), backbone="tiny")
+    assert not (tmp_path / "model" / "busi" / "cache").exists()
+
+
 def test_a_copy_that_has_learned_is_kept(bundle, tmp_path):
     add_bundle(tmp_path, str(bundle), backbone="tiny")
     path = tmp_path / "model" / "busi" / "models" / "model.pt"
@@ -270,7 +278,7 @@ def test_a_file_that_changes_after_the_check_is_noticed(bundle, tmp_path, path):
         require_unchanged(tmp_path, ["busi"], before)
 
 
-@pytest.mark.parametrize("path", ["models/model.pt", "eval/train.log"])
+@pytest.mark.parametrize("path", ["models/model.pt", "eval/train.log", "cache/a.npy"])
 def test_what_training_writes_is_no_change(bundle, tmp_path, path):
     add_bundle(tmp_path, str(bundle), backbone="tiny")
     before = digest_of(tmp_path, ["busi"])

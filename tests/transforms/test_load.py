@@ -20,6 +20,8 @@ from monai_vlsm.transforms import (
     LoadMaskd,
     ToNetworkImaged,
     ToNetworkMaskd,
+    ToPixelImaged,
+    ToPixelMaskd,
     UprightView,
     load_image,
 )
@@ -175,11 +177,39 @@ def test_preprocessing_equals_pil_on_real_images(name):
     assert difference_to_pil(first) < 0.01
 
 
-def difference_to_pil(path):
+def resized_by_pil(path):
     with Image.open(path) as image:
-        resized = image.convert("RGB").resize((352, 352), Image.Resampling.BILINEAR)
-    expected = (np.asarray(resized) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+        return np.asarray(image.convert("RGB").resize((352, 352), Image.Resampling.BILINEAR))
+
+
+def difference_to_pil(path):
+    expected = (resized_by_pil(path) / 255 - IMAGENET_MEAN) / IMAGENET_STD
     return np.abs(enter_network(path, 352).numpy() - expected.transpose(2, 0, 1)).mean()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_bytes_of_an_image_are_those_of_pil_or_their_neighbors(tmp_path, channels):
+    path = save_raster(tmp_path / "image.png", random_picture(500, 421, channels))
+    pixels = ToPixelImaged("image", 352)({"image": load(path)})["image"]
+    assert pixels.dtype == torch.uint8
+    difference = np.abs(pixels.numpy().astype(int) - resized_by_pil(path).transpose(2, 0, 1))
+    assert difference.max() <= 1
+    assert difference.mean() < 0.3
+
+
+def test_bytes_of_an_image_are_the_input_of_the_network_rounded(tmp_path):
+    path = save_raster(tmp_path / "image.png", random_picture(50, 42, 3))
+    pixels = ToPixelImaged("image", SIZE)({"image": load(path)})["image"]
+    exact = denormalized(enter_network(path)[None])[0] * 255
+    assert (pixels - exact).abs().max() < 0.501
+
+
+def test_the_mask_is_the_same_in_bytes(tmp_path, bar):
+    label = load_mask(save_raster(tmp_path / "bar.png", bar))
+    pixels, floats = (each("label", SIZE)({"label": label})["label"] for each in (ToPixelMaskd, ToNetworkMaskd))
+    assert pixels.dtype == torch.uint8
+    assert pixels.any()
+    assert torch.equal(pixels.float(), floats)
 
 
 def test_the_normalization_is_undone_exactly():

@@ -1,6 +1,7 @@
 """Tests of choosing and tokenizing prompts."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -169,3 +170,53 @@ def test_a_prompt_that_is_no_string_is_not_attached(prompt):
 def test_a_wrong_level_names_no_pixels():
     with pytest.raises(DataError, match="datalist entry, it has"):
         SelectPromptd("p9")({"image": torch.zeros(3, 9, 9), "prompts": {"p1": ["polyp"]}})
+
+
+# Looking tokens up
+
+
+class CountingTokenizer:
+    def __init__(self, tokenizer):
+        self.tokenizer = tokenizer
+        self.seen = []
+
+    def __call__(self, prompts, **options):
+        self.seen += prompts
+        return self.tokenizer(prompts, **options)
+
+
+@pytest.fixture
+def counting(tokenizer):
+    return CountingTokenizer(tokenizer)
+
+
+def test_equal_prompts_are_tokenized_once(counting):
+    transform = TokenizePromptd(tokenizer=counting)
+    first, second = (transform({"prompt": "polyp"}) for _ in range(2))
+    assert first["input_ids"] is second["input_ids"]
+    transform({"prompt": "cyst"})
+    assert set(counting.seen) == {"polyp", "cyst"}
+    assert counting.seen.count("polyp") == counting.seen.count("cyst")
+
+
+def test_prompts_that_are_kept_have_a_bound(counting, monkeypatch):
+    monkeypatch.setattr("monai_vlsm.transforms.prompt._MOST_KNOWN", 3)
+    transform = TokenizePromptd(tokenizer=counting)
+    for number in range(10):
+        transform({"prompt": f"polyp {number}"})
+    assert len(transform._known) <= 3
+
+
+def test_threads_get_the_tokens_of_their_own_prompts(tokenizer):
+    prompts = [f"polyp {number % 7}" for number in range(200)]
+    transform = TokenizePromptd(tokenizer=tokenizer)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda prompt: transform({"prompt": prompt})["input_ids"], prompts))
+    expected = [TokenizePromptd(tokenizer=tokenizer)({"prompt": prompt})["input_ids"] for prompt in prompts]
+    assert all(torch.equal(*pair) for pair in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("prompt", [5, ["polyp"], None, {"polyp": 1}])
+def test_what_is_no_string_is_refused(tokenizer, prompt):
+    with pytest.raises(DataError, match="a prompt must be a string"):
+        TokenizePromptd(tokenizer=tokenizer)({"prompt": prompt})
