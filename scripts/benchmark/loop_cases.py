@@ -1,0 +1,216 @@
+"""What surrounds the network in ``train.json``: data loading, loss, postprocessing, metrics and handlers."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench import Bench, NotMeasured, Row
+from ignite.engine import Engine, Events
+from monai.bundle import ConfigParser
+from sides import backbone
+from torch import nn
+
+from monai_vlsm.data.phantom import write_phantom
+from monai_vlsm.networks import trained_parameters
+
+CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "phantom" / "configs"
+EPOCHS = 3
+"""The first one does not count."""
+
+
+class DoNothing(nn.Module):
+    """Gives one trained number for every pixel, of logits (B, 1, H, W)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logit = nn.Parameter(torch.zeros(()))
+
+    def forward(self, image: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+        """Look at nothing but the size of ``image`` (B, 3, H, W)."""
+        return self.logit.expand(len(image), 1, *image.shape[-2:])
+
+
+class Stamp:
+    """Handler that notes CPU and wall seconds of every epoch; without what later handlers do at its end."""
+
+    def __init__(self) -> None:
+        self.epochs: list[tuple[float, float]] = []
+        self._start = (0.0, 0.0)
+
+    def attach(self, engine: Engine) -> None:
+        """Register with an engine, before all other handlers."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._begin)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._end)
+
+    def _begin(self) -> None:
+        self._start = (time.process_time(), time.perf_counter())
+
+    def _end(self) -> None:
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        cpu, wall = self._start
+        self.epochs.append((time.process_time() - cpu, time.perf_counter() - wall))
+
+    def medians(self) -> tuple[float, float]:
+        """Return CPU and wall seconds of an epoch, but for the first."""
+        cpu, wall = zip(*self.epochs[1:], strict=True)
+        return statistics.median(cpu), statistics.median(wall)
+
+
+class Run:
+    """A training of the bundle ``phantom`` on images drawn for it, its epochs timed.
+
+    Args:
+        folder: for data set and results.
+        images: drawn for training and validation.
+        values: keys of ``train.json``.
+    """
+
+    def __init__(self, folder: Path, images: dict[str, int], **values: Any) -> None:
+        write_phantom(folder / "data", images, progress=False)
+        self.parser = ConfigParser()
+        self.parser.read_config(str(CONFIGS / "train.json"))
+        wrong = sorted(values.keys() - self.parser.get().keys())
+        if wrong:
+            raise NotMeasured(f"train.json of this version has no key {wrong[0]!r}")
+        self.parser.update({"bundle_root": str(folder), "dataset_dir": str(folder / "data"), **values})
+        self.training, self.validation = Stamp(), Stamp()
+        for key, stamp in (("train#handlers", self.training), ("validate#handlers", self.validation)):
+            self.parser[key] = [stamp, *self.parser[key]]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.parser.get_parsed_content(key)
+
+    def train(self) -> None:
+        """Run all epochs."""
+        self["early_stop"].set_trainer(self["train#trainer"])
+        self["train#trainer"].run()
+
+    def entries(self, part: str) -> int:
+        """Return the length of the data set of ``train`` or ``validate``."""
+        return len(self[f"{part}#dataset"])
+
+
+@cache
+def _around_nothing(toy: bool) -> dict[str, tuple[float, float, float]]:
+    """Return for training and validation milliseconds of the loop and of the loss per image, and images per second."""
+    threads, images = (
+        torch.get_num_threads(),
+        {"training": 2, "validation": 2} if toy else {"training": 120, "validation": 60},
+    )
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            run = Run(
+                Path(folder),
+                images,
+                network_def=DoNothing(),
+                backbone="tiny",
+                image_size=32 if toy else 352,
+                batch_size=2 if toy else 32,
+                max_epochs=EPOCHS,
+                device=torch.device("cpu"),
+            )
+            run.train()
+            loss = {part: _loss_ms(run, part) for part in ("train", "validate")}
+    finally:
+        torch.set_num_threads(threads)
+    cpu = {"train": run.training.medians()[0], "validate": run.validation.medians()[0]}
+    return {
+        part: (1000 * cpu[part] / run.entries(part) - loss[part], loss[part], run.entries(part) / cpu[part])
+        for part in cpu
+    }
+
+
+def _loss_ms(run: Run, part: str) -> float:
+    """Return CPU milliseconds per image of network, loss and optimizer alone, on batches that are there already."""
+    network, loss_function = run["network"], run["loss"]
+    optimizer = torch.optim.AdamW(trained_parameters(network))
+    batches = [(batch["image"], batch["label"]) for batch in run[f"{part}#dataloader"]]
+    times = []
+    for _ in range(EPOCHS):
+        start = time.process_time()
+        for image, label in batches:
+            if part == "validate":
+                with torch.no_grad():
+                    loss_function(network(image), label)
+                continue
+            optimizer.zero_grad(set_to_none=True)
+            loss_function(network(image), label).backward()
+            optimizer.step()
+        times.append(time.process_time() - start)
+    return 1000 * statistics.median(times) / run.entries(part)
+
+
+def training_loop(bench: Bench, precision: str) -> list[Row]:
+    """Measure what the training loop costs around a network that does nothing, on one core, without the loss."""
+    return _loop_rows(bench, "train", "training")
+
+
+def validation_loop(bench: Bench, precision: str) -> list[Row]:
+    """Measure the same of validation."""
+    return _loop_rows(bench, "validate", "validation")
+
+
+def _loop_rows(bench: Bench, part: str, word: str) -> list[Row]:
+    host, loss, rate = _around_nothing(bench.toy)[part]
+    return [
+        Row(f"{word} loop per image, without network and loss", "", "CPU ms", host),
+        Row(f"{word} loop: its loss per image", "", "CPU ms", loss),
+        Row(f"{word} loop around nothing", "", "images/s", rate),
+    ]
+
+
+def cached_bytes(bench: Bench, precision: str) -> list[Row]:
+    """Measure what the cache of the training set holds, per image and per entry."""
+    with tempfile.TemporaryDirectory() as folder:
+        size = bench.image_size
+        run = Run(Path(folder), {"training": 4 if bench.toy else 40, "validation": 1}, image_size=size)
+        dataset = run["train#dataset"]
+        held: dict[int, int] = {}
+        for tensor in _tensors(dataset._cache):
+            storage = tensor.untyped_storage()
+            held[storage.data_ptr()] = storage.nbytes()
+        images = len({entry["image"] for entry in dataset.data})
+    total = sum(held.values()) / 1e6
+    return [
+        Row(f"cache per image of {size} x {size}", "", "MB", total / images),
+        Row(f"cache per entry of {size} x {size}", "", "MB", total / len(dataset)),
+    ]
+
+
+def _tensors(item: Any) -> Iterator[torch.Tensor]:
+    if isinstance(item, torch.Tensor):
+        yield item
+    elif isinstance(item, dict):
+        yield from (tensor for value in item.values() for tensor in _tensors(value))
+    elif isinstance(item, list | tuple):
+        yield from (tensor for value in item for tensor in _tensors(value))
+
+
+def run_training(bench: Bench, precision: str) -> list[Row]:
+    """Measure images per second of ``run training`` with the dense network and cached images, loop and all."""
+    with tempfile.TemporaryDirectory() as folder:
+        entries = 10 if bench.device == "cuda" else 4
+        run = Run(
+            Path(folder),
+            {"training": 2 if bench.toy else bench.batch_size * entries * 2 // 3, "validation": 1},
+            backbone=backbone(bench.toy),
+            method="dense",
+            batch_size=bench.batch_size,
+            image_size=bench.image_size,
+            max_epochs=EPOCHS,
+            val_interval=EPOCHS,
+            device=torch.device(bench.device),
+            precision=precision,
+        )
+        run.train()
+        rate = run.entries("train") / run.training.medians()[1]
+    return [Row(f"run training, batch {bench.batch_size}", precision, "images/s", rate)]
