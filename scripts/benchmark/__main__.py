@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import importlib
+import io
 import json
 import logging
-import os
 import sys
 import time
 import warnings
@@ -84,7 +84,8 @@ def measure(bench: Bench, cases: list[str]) -> tuple[dict[str, list[Row]], dict[
             try:
                 if bench.seconds_left <= 0:
                     raise NotMeasured("the time was up")
-                found = getattr(importlib.import_module(CASES[case]), case)(bench, precision)
+                with contextlib.redirect_stderr(io.StringIO()):  # progress bars
+                    found = getattr(importlib.import_module(CASES[case]), case)(bench, precision)
             except (NotMeasured, ImportError) as error:
                 reasons[name] = str(error)
                 print(f"| {name} | | | not measured: {error} | | |", flush=True)
@@ -143,6 +144,5 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
-    os.environ["TQDM_DISABLE"] = "1"
     logging.disable(logging.INFO)
     main()

@@ -30,7 +30,7 @@ class DoNothing(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.logit = nn.Parameter(torch.zeros(()))
+        self.logit, self.compute_type = nn.Parameter(torch.zeros(())), torch.float32
 
     def forward(self, image: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
         """Look at nothing but the size of ``image`` (B, 3, H, W)."""

@@ -57,15 +57,12 @@ def backbone(toy: bool) -> Backbone:
 
 def build_ours(bench: Bench, precision: str, method: str = "dense", **options: Any) -> CLIPSegNetwork:
     """Return our network on the device; ``options`` are further arguments of ``build_network``."""
-    options = {"precision": precision, **options}
-    known = inspect.signature(CLIPSegNetwork.__init__).parameters
-    missing = [name for name, value in options.items() if name not in known and value not in (False, "float32")]
+    missing = sorted(options.keys() - inspect.signature(build_network).parameters.keys())
     if missing:
         raise NotMeasured(f"networks of this version have no {missing[0]!r}")
-    given = {name: value for name, value in options.items() if name in known}
     frozen = backbone(bench.toy)
     torch.manual_seed(1)
-    return build_network(method, frozen, **given).to(bench.device)
+    return build_network(method, frozen, precision=precision, **options).to(bench.device)
 
 
 def build_baseline(bench: Bench) -> PublicDenseAdapter:
