@@ -33,6 +33,7 @@ CASES = {
     "training_loop": "loop_cases",
     "validation_loop": "loop_cases",
     "cached_bytes": "loop_cases",
+    "cached_features": "loop_cases",
     "predict_command": "command_cases",
     "evaluation": "command_cases",
     "methods": "network_cases",
@@ -130,7 +131,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     bench = Bench(given.device, tuple(given.precision), given.repeats, given.toy, deadline)
     facts = machine.describe(given.device)
     print(", ".join(f"{name} {value}" for name, value in facts.items()), "\n")
-    print("| what | precision | unit | ours | baseline | ratio |\n|---|---|---|---|---|---|")
+    print("| what | precision | unit | ours | baseline | ratio |\n|---|---|---|---|---|---|", flush=True)
     rows, reasons = measure(bench, given.only or list(CASES))
     result = {
         "options": {"device": bench.device, "repeats": bench.repeats, "toy": bench.toy, "batch_size": bench.batch_size},

@@ -128,13 +128,15 @@ def training_step(
     return step
 
 
-def require_same_numbers(bench: Bench, ours: torch.nn.Module, public: torch.nn.Module, precision: str) -> None:
+def require_same_numbers(
+    bench: Bench, ours: torch.nn.Module, public: torch.nn.Module, precision: str, batch_size: int = 2
+) -> None:
     """Compare with the baseline in float32: the logits, and in float32 also the gradient of every adapter tensor.
 
     Raises:
         SystemExit: if they differ by more than the tolerances: then nothing that is measured would mean anything.
     """
-    a, b = (_numbers(bench, network) for network in (ours, public))
+    a, b = (_numbers(bench, network, batch_size) for network in (ours, public))
     for name in b if precision == "float32" else ("logits",):
         difference = float((a[name] - b[name]).norm() / b[name].norm()) if name in a else math.inf
         allowed = LOGITS_TOLERANCES[precision] if name == "logits" else GRADIENT_TOLERANCE
@@ -145,8 +147,8 @@ def require_same_numbers(bench: Bench, ours: torch.nn.Module, public: torch.nn.M
             )
 
 
-def _numbers(bench: Bench, network: torch.nn.Module) -> dict[str, torch.Tensor]:
-    batch = inputs(bench, 2)
+def _numbers(bench: Bench, network: torch.nn.Module, batch_size: int) -> dict[str, torch.Tensor]:
+    batch = inputs(bench, batch_size)
     logits = forward(network, batch)
     DiceCELoss(sigmoid=True)(logits, batch["label"]).backward()
     numbers = {name: p.grad.float() for name, p in network.named_parameters() if p.grad is not None}
