@@ -12,6 +12,7 @@ import importlib
 import io
 import json
 import logging
+import os
 import sys
 import time
 import warnings
@@ -124,6 +125,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     warnings.filterwarnings("ignore")
     if given.threads:
         torch.set_num_threads(given.threads)
+        os.environ["OMP_NUM_THREADS"] = str(given.threads)  # for the processes that cases start
     if given.task or given.list:
         print(run_task(given.task) if given.task else listed())
         return None

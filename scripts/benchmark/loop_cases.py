@@ -206,17 +206,10 @@ def cached_features(bench: Bench, precision: str) -> list[Row]:
     """Compare an epoch of the shallow method from cached features with one without, loop and all."""
     cached = _seconds_per_image(bench, precision, method="shallow", cache_features=True)
     plain = _seconds_per_image(bench, precision, method="shallow")
-    units = zip(("CPU s", "wall s"), cached, plain, strict=True)
+    what, units = "shallow epoch per image, from cached features against without", ("CPU s", "wall s")
     return [
-        Row(
-            "shallow epoch from cached features against one without, per image",
-            precision,
-            unit,
-            own,
-            other,
-            own / other,
-        )
-        for unit, own, other in units
+        Row(what, precision, unit, own, other, own / other)
+        for unit, own, other in zip(units, cached, plain, strict=True)
     ]
 
 
