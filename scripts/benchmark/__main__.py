@@ -45,6 +45,7 @@ WITHOUT_PRECISION = ("training_loop", "validation_loop", "cached_bytes", "predic
 TASKS = {"peak": "network_cases", "predict_files": "size_cases"}
 """What ``in_own_process`` runs."""
 PRECISIONS = ("float32", "bfloat16", "float16")
+FAILED = "failed"
 
 
 def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -88,9 +89,10 @@ def measure(bench: Bench, cases: list[str]) -> tuple[dict[str, list[Row]], dict[
                     raise NotMeasured("the time was up")
                 with contextlib.redirect_stderr(io.StringIO()):  # progress bars
                     found = getattr(importlib.import_module(CASES[case]), case)(bench, precision)
-            except (NotMeasured, ImportError) as error:
-                reasons[name] = str(error)
-                print(f"| {name} | | | not measured: {error} | | |", flush=True)
+            except Exception as error:  # whatever it is, the machine may be lent: the other cases are measured
+                told = "" if isinstance(error, NotMeasured) else f"{FAILED}, {type(error).__name__}: "
+                reasons[name] = f"{told}{error}"
+                print(f"| {name} | | | not measured: {reasons[name]} | | |", flush=True)
                 continue
             rows.setdefault(case, []).extend(found)
             for row in found:
@@ -148,4 +150,5 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
 
 if __name__ == "__main__":
     logging.disable(logging.INFO)
-    main()
+    done = main()
+    sys.exit(done is not None and any(reason.startswith(FAILED) for reason in done["not_measured"].values()))

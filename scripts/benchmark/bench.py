@@ -22,6 +22,10 @@ class NotMeasured(Exception):
     """A case cannot be measured here; the message says why."""
 
 
+class SidesDifferError(Exception):
+    """The two sides give different numbers; then nothing that is measured would mean anything."""
+
+
 @dataclass(frozen=True)
 class Bench:
     """The options of a run.

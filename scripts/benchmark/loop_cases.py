@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from bench import Bench, NotMeasured, Row
 from ignite.engine import Engine, Events
@@ -17,6 +18,7 @@ from monai.bundle import ConfigParser
 from sides import backbone
 from torch import nn
 
+from monai_vlsm.data import load_datalist
 from monai_vlsm.data.phantom import write_phantom
 from monai_vlsm.networks import trained_parameters
 
@@ -175,11 +177,8 @@ def cached_bytes(bench: Bench, precision: str) -> list[Row]:
         size = bench.image_size
         run = Run(Path(folder), {"training": 4 if bench.toy else 40, "validation": 1}, image_size=size)
         dataset = run["train#dataset"]
-        held: dict[int, int] = {}
-        for tensor in _tensors(dataset._cache):
-            storage = tensor.untyped_storage()
-            held[storage.data_ptr()] = storage.nbytes()
-        images = len({entry["image"] for entry in dataset.data})
+        held = dict(_arrays(dataset, set()))
+        images = len({entry["image"] for entry in load_datalist(Path(folder) / "data", "training")})
     total = sum(held.values()) / 1e6
     return [
         Row(f"cache per image of {size} x {size}", "", "MB", total / images),
@@ -187,13 +186,21 @@ def cached_bytes(bench: Bench, precision: str) -> list[Row]:
     ]
 
 
-def _tensors(item: Any) -> Iterator[torch.Tensor]:
-    if isinstance(item, torch.Tensor):
-        yield item
-    elif isinstance(item, dict):
-        yield from (tensor for value in item.values() for tensor in _tensors(value))
-    elif isinstance(item, list | tuple):
-        yield from (tensor for value in item for tensor in _tensors(value))
+def _arrays(thing: Any, seen: set[int]) -> Iterator[tuple[int, int]]:
+    """Yield address and bytes of what is held in memory by a data set of MONAI or of this package."""
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, torch.Tensor):
+        yield thing.untyped_storage().data_ptr(), thing.untyped_storage().nbytes()
+    elif isinstance(thing, np.ndarray):
+        whole = thing if thing.base is None or not isinstance(thing.base, np.ndarray) else thing.base
+        yield whole.ctypes.data, whole.nbytes
+    elif isinstance(thing, dict | list | tuple):
+        for part in thing.values() if isinstance(thing, dict) else thing:
+            yield from _arrays(part, seen)
+    elif type(thing).__module__.split(".")[0] in ("monai", "monai_vlsm"):
+        yield from _arrays(vars(thing), seen)
 
 
 def run_training(bench: Bench, precision: str) -> list[Row]:

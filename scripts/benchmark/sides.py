@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from baseline import PublicDenseAdapter
-from bench import Bench, NotMeasured
+from bench import Bench, NotMeasured, SidesDifferError
 from monai.losses import DiceCELoss
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
@@ -134,14 +134,14 @@ def require_same_numbers(
     """Compare with the baseline in float32: the logits, and in float32 also the gradient of every adapter tensor.
 
     Raises:
-        SystemExit: if they differ by more than the tolerances: then nothing that is measured would mean anything.
+        SidesDifferError: if they differ by more than the tolerances.
     """
     a, b = (_numbers(bench, network, batch_size) for network in (ours, public))
     for name in b if precision == "float32" else ("logits",):
         difference = float((a[name] - b[name]).norm() / b[name].norm()) if name in a else math.inf
         allowed = LOGITS_TOLERANCES[precision] if name == "logits" else GRADIENT_TOLERANCE
         if not difference <= allowed:
-            raise SystemExit(
+            raise SidesDifferError(
                 f"The two sides differ in {name} by {difference:.2g} of its norm, {allowed:g} is allowed in "
                 f"{precision}: nothing was measured."
             )

@@ -49,7 +49,7 @@ def test_both_sides_give_the_same_numbers(scripts, toy, both):
 def test_nothing_is_measured_where_the_sides_differ(scripts, toy, both, name):
     with torch.no_grad():
         both[1].get_parameter(name).add_(0.1)
-    with pytest.raises(SystemExit, match="The two sides differ"):
+    with pytest.raises(scripts.bench.SidesDifferError, match="The two sides differ"):
         scripts.sides.require_same_numbers(toy, *both, "float32")
 
 
@@ -73,7 +73,6 @@ def test_the_baseline_runs_every_layer(both, scripts, toy):
 @pytest.mark.parametrize(
     ("case", "units"),
     [
-        ("step", ["CPU s", "wall s", "images/s"]),
         ("prediction", ["CPU s", "wall s"]),
         ("prompts", ["CPU s", "wall s"]),
         ("training_loop", ["CPU ms", "CPU ms", "images/s"]),
@@ -119,6 +118,16 @@ def test_after_the_budget_no_case_begins(scripts):
     result = scripts.command.main([*QUICK, "--only", "step", "prompts", "--budget", "0"])
     assert result["rows"] == {}
     assert result["not_measured"] == {"step float32": "the time was up", "prompts float32": "the time was up"}
+
+
+def test_a_case_that_fails_is_named_and_the_others_are_measured(scripts, monkeypatch):
+    def fail(bench, precision):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(scripts.network_cases, "prediction", fail)
+    result = scripts.command.main([*QUICK, "--only", "prediction", "step"])
+    assert list(result["rows"]) == ["step"]
+    assert result["not_measured"] == {"prediction float32": "failed, RuntimeError: no memory"}
 
 
 def test_a_task_runs_with_the_options_of_the_run(scripts, toy, monkeypatch):
