@@ -97,7 +97,7 @@ def _peaks(bench: Bench, precision: str, what: str, **options: Any) -> list[Row]
     ratio = own["beyond"] / theirs["beyond"]
     return [
         Row(f"peak of a {what}, beyond the network", precision, "GiB", own["beyond"], theirs["beyond"], ratio),
-        Row(f"network before a {what}", precision, "GiB", own["built"], theirs["built"]),
+        Row(f"held before a {what}", precision, "GiB", own["built"]),
     ]
 
 

@@ -30,12 +30,12 @@ def scripts():
         sys.path.remove(str(SCRIPT))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def toy(scripts):
     return scripts.bench.Bench(toy=True, repeats=1)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def both(scripts, toy):
     """Our network and the baseline."""
     return scripts.sides.build_ours(toy, "float32"), scripts.sides.build_baseline(toy)
@@ -46,9 +46,8 @@ def test_both_sides_give_the_same_numbers(scripts, toy, both):
 
 
 @pytest.mark.parametrize("name", ["cond_adapter.up.bias", "text_mlp_adapters.4.down.weight"])
-def test_nothing_is_measured_where_the_sides_differ(scripts, toy, both, name):
-    with torch.no_grad():
-        both[1].get_parameter(name).add_(0.1)
+def test_nothing_is_measured_where_the_sides_differ(scripts, toy, both, monkeypatch, name):
+    monkeypatch.setattr(both[1].get_parameter(name), "data", both[1].get_parameter(name).data + 0.1)
     with pytest.raises(scripts.bench.SidesDifferError, match="The two sides differ"):
         scripts.sides.require_same_numbers(toy, *both, "float32")
 
@@ -73,7 +72,6 @@ def test_the_baseline_runs_every_layer(both, scripts, toy):
 @pytest.mark.parametrize(
     ("case", "units"),
     [
-        ("prediction", ["CPU s", "wall s"]),
         ("prompts", ["CPU s", "wall s"]),
         ("training_loop", ["CPU ms", "CPU ms", "images/s"]),
         ("validation_loop", ["CPU ms", "CPU ms", "images/s"]),
@@ -92,11 +90,11 @@ def test_a_case_gives_its_rows(scripts, case, units, tmp_path):
 
 def test_a_peak_is_that_of_the_step_alone(scripts, toy):
     def prepare():
-        built = torch.ones(30, 2**20)
+        built = torch.ones(15, 2**20)
         return lambda: built + 1
 
     held = scripts.bench.peak_gib("cpu", prepare)
-    assert held["beyond"] == pytest.approx(30 / 256, rel=0.05)
+    assert held["beyond"] == pytest.approx(15 / 256, rel=0.1)
 
 
 @pytest.mark.parametrize(("side", "network"), [("ours", "CLIPSegDenseAdapter"), ("baseline", "PublicDenseAdapter")])
