@@ -20,7 +20,6 @@ MOST_LINES_OF_A_FUNCTION = 35
 # Functions that are longer, and why they may be.
 LONG_FUNCTIONS = {
     "monai_vlsm/data/prepare/convert.py:prepare": "the steps of preparing, one after the other",
-    "scripts/benchmark.py:main": "options, and a row for each of them",
 }
 
 
