@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -13,12 +12,11 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_backbone
-from monai_vlsm.networks.blocks import KeptPositions, keep_less_for_gradients
 from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
-from monai_vlsm.networks.compiling import require_choice, run_compiled, wants_compiling
 from monai_vlsm.networks.facts import Facts
-from monai_vlsm.networks.precision import AUTO, cast_norms_once, compute_type, hold_type, require_precision
-from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, hold_in, shared_parameters
+from monai_vlsm.networks.nets.computing import ComputingCLIPSeg
+from monai_vlsm.networks.precision import AUTO
+from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, shared_parameters
 from monai_vlsm.networks.text import end_of_text, tokenize
 
 
@@ -31,7 +29,7 @@ class ImageFeatures(NamedTuple):
     """Rows h and columns w of patches."""
 
 
-class CLIPSegNetwork(nn.Module):
+class CLIPSegNetwork(ComputingCLIPSeg):
     """Image and prompt in, logits out; subclasses say what is adapted or trained.
 
     ``state_dict()`` leaves the frozen tensors out. It holds what is trained, the default prompt, ``facts`` (method,
@@ -66,24 +64,16 @@ class CLIPSegNetwork(nn.Module):
         whole: bool = False,
         precision: str = AUTO,
     ) -> None:
-        super().__init__()
         source = load_backbone(backbone)
+        super().__init__(source.copy(trained))
         self.method, self.settings = method, dict(settings or {})
         self.backbone_name, self.backbone_fingerprint = source.name, source.fingerprint
         self.first_values_fingerprint = source.first_values_fingerprint
         self.image_size = source.image_size
         self.tokenizer = source.tokenizer
-        self.backbone: Any = source.copy(trained)
         self.extract_layers = tuple(sorted(self.backbone.config.extract_layers))
         if not whole:
             self._drop_unread_parts()
-        keep_less_for_gradients(self.backbone)
-        for encoder in (self.backbone.clip.vision_model, self.backbone.clip.text_model):
-            cast_norms_once(encoder)
-        embeddings = self.backbone.clip.vision_model.embeddings
-        embeddings.interpolate_pos_encoding = KeptPositions(embeddings)
-        self.compiling: bool | str = False
-        self._sharing = SharingGuard(self.backbone)
         self.require_untouched()
         self.set_precision(precision)
         tokens = self._default_tokens(prompt)
@@ -123,39 +113,6 @@ class CLIPSegNetwork(nn.Module):
         with self._casting():
             extracted = self._extract_states(image) if states is None else states.unbind(1)
             return ImageFeatures(self._adapt_states(extracted), grid)
-
-    @property
-    def compute_type(self) -> torch.dtype:
-        """The type in which the network multiplies, by its precision and its device."""
-        norm = self.backbone.clip.vision_model.pre_layrnorm.weight
-        # A network that was cast by hand, for example with half(), computes in what it was cast to.
-        return compute_type(self.precision, norm.device) if norm.dtype == torch.float32 else norm.dtype
-
-    def set_precision(self, precision: str) -> CLIPSegNetwork:
-        """Compute in another precision from now on; see the class for what there is.
-
-        Raises:
-            DataError: if there is no such precision.
-        """
-        require_precision(precision)
-        self.precision = precision
-        self._hold_frozen()
-        return self
-
-    def set_compiling(self, choice: bool | str) -> CLIPSegNetwork:
-        """Compile both encoders when they first run, a minute's work; ``"auto"`` does so on GPUs only.
-
-        Raises:
-            DataError: if ``choice`` is not true, false or ``"auto"``.
-        """
-        require_choice(choice)
-        self.compiling = choice
-        return self
-
-    def save_memory(self) -> CLIPSegNetwork:
-        """Keep of each layer only what goes in, while training; the gradient computes the layer a second time."""
-        self.backbone.gradient_checkpointing_enable({"use_reentrant": False})
-        return self
 
     @property
     def vision_is_frozen(self) -> bool:
@@ -240,10 +197,6 @@ class CLIPSegNetwork(nn.Module):
         """Say what is trained on which backbone."""
         return f"method={self.method!r}, backbone={self.backbone_name!r}, image_size={self.image_size}"
 
-    def _run(self, part: Callable[..., Any], *inputs: Any) -> Any:
-        device = self.backbone.clip.vision_model.pre_layrnorm.weight.device
-        return run_compiled(part, self, *inputs) if wants_compiling(self.compiling, device) else part(self, *inputs)
-
     def _decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
         decoder = self.backbone.decoder
         hidden: torch.Tensor | None = None
@@ -268,18 +221,6 @@ class CLIPSegNetwork(nn.Module):
             if index in self.extract_layers:
                 states.append(hidden)
         return tuple(states)
-
-    def _casting(self) -> AbstractContextManager:
-        """Let PyTorch cast what meets the frozen weights, unless all is of one type."""
-        norm, compute = self.backbone.clip.vision_model.pre_layrnorm.weight, self.compute_type
-        return nullcontext() if compute == norm.dtype else torch.autocast(norm.device.type, compute)
-
-    def _hold_frozen(self) -> None:
-        """Hold the frozen weights in the type of the computation."""
-        compute = self.compute_type
-        if self.backbone.clip.vision_model.pre_layrnorm.weight.dtype == torch.float32:
-            hold_in(self.backbone, lambda module: hold_type(self.backbone, module, compute))
-        self._sharing = SharingGuard(self.backbone)
 
     def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         output = self.backbone.clip.text_model(input_ids, attention_mask)
