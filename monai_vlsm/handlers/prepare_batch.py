@@ -19,14 +19,17 @@ class PreparePixels(PrepareBatchExtraInput):
     Images (B, 3, H, W) uint8 are normalized, those of other types are taken as normalized. All normalized batches share
     one piece of memory: whoever wants to keep an image beyond its iteration copies it.
 
-    Where a batch has ``states``, these go to the network too, and the images, which it then only measures, stay bytes.
+    Tokens stay where they were loaded: the network moves what it needs of them, and waits for no GPU to know how many
+    that are. Where a batch has ``states``, these go to the network too, and the images, which it then only measures,
+    stay bytes.
 
     Args:
         extra_keys: as MONAI's: by argument of the network, the key in the batch.
     """
 
     def __init__(self, extra_keys: dict[str, str]) -> None:
-        super().__init__(extra_keys)
+        super().__init__({})
+        self._tokens = extra_keys
         self._memory: torch.Tensor | None = None
 
     def __call__(
@@ -37,7 +40,8 @@ class PreparePixels(PrepareBatchExtraInput):
         **kwargs: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, tuple, dict]:
         """Return images and labels (float), no positional arguments, and those by name."""
-        image, label, args, extra = super().__call__(batchdata, device, non_blocking, **kwargs)
+        image, label, args, _ = super().__call__(batchdata, device, non_blocking, **kwargs)
+        extra = {name: batchdata[key] for name, key in self._tokens.items()}
         if STATES in batchdata:
             extra[STATES] = batchdata[STATES].to(device=device, non_blocking=non_blocking, **kwargs)
         elif image.dtype == torch.uint8:

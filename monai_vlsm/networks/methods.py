@@ -72,8 +72,8 @@ def build_network(
         checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given
             here. Its weights are not loaded.
         precision: in which the network computes, see :class:`CLIPSegNetwork`.
-        compile: see :meth:`CLIPSegNetwork.set_compiling`.
-        gradient_checkpointing: see :meth:`CLIPSegNetwork.save_memory`.
+        compile: ``True``, ``False`` or ``"auto"``, see ``set_compiling`` of the network.
+        gradient_checkpointing: whether layers are computed a second time, see ``save_memory`` of the network.
         settings: arguments of the method's network; None leaves one at its default.
 
     Raises:
