@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,12 @@ MOVED: dict[Place, str] = {
 
 A configuration that lacks the key does without it: in inference the checkpoint knows how its network is built.
 """
+
+REPLACED: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "amp": ("precision", lambda amp: "auto" if amp else "float32"),
+    "cache_rate": ("cache", lambda rate: "memory" if rate else "none"),
+}
+"""Top-level keys of older versions, the keys that took their place, and what their values mean there."""
 
 
 def read_without_foreign_code(path: str | Path) -> dict[str, Any]:
@@ -81,6 +87,9 @@ def without_foreign_code(name: str, config: Mapping[str, Any], path: str | Path)
     for place, value in moved.items():
         require_value(RULES[MOVED[place]], value, _text_of(place), path)
         values[MOVED[place]] = value
+    for key, (successor, meaning) in REPLACED.items():
+        if key in values:
+            values.setdefault(successor, meaning(values[key]))
     for key, value in known.template.items():
         if key not in config and is_blank(value):
             raise DataError(_refusal(path, f"{key!r} is missing"))

@@ -15,7 +15,7 @@ from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import read_without_foreign_code, refuse_foreign_code, released
 from monai_vlsm.bundle.fill import TEMPLATE
 from monai_vlsm.bundle.released import is_blank, is_plain, leaves, releases
-from monai_vlsm.bundle.trust import CONFIGS
+from monai_vlsm.bundle.trust import CONFIGS, REPLACED
 from monai_vlsm.errors import DataError
 from monai_vlsm.predictor import Predictor
 
@@ -227,6 +227,15 @@ WITHOUT_MEANING = {"train#dataloader#shuffle"}
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("version", releases())
 def test_no_value_of_an_older_bundle_is_lost(version, name):
-    """A key for values that goes needs a place in MOVED, or bundles of older versions lose what they say there."""
+    """A key for values that goes needs a place in MOVED or REPLACED, or older bundles lose what they say there."""
     config = releases()[version][f"{name}.json"]
-    assert {key for key, value in config.items() if is_plain(value)} - WITHOUT_MEANING <= own(name).keys()
+    assert {key for key, value in config.items() if is_plain(value)} - WITHOUT_MEANING <= own(
+        name
+    ).keys() | REPLACED.keys()
+
+
+@pytest.mark.parametrize(("rate", "cache"), [(1.0, "memory"), (0.5, "memory"), (0, "none"), (0.0, "none")])
+def test_an_older_bundle_that_keeps_no_images_in_memory_still_does_not(old_bundle, rate, cache):
+    config = read_without_foreign_code(edit(old_bundle, lambda config: config.update(cache_rate=rate), "train"))
+    assert config["cache"] == cache
+    assert "cache_rate" not in config

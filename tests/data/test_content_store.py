@@ -170,8 +170,9 @@ import sys
 import numpy as np
 from monai_vlsm.data.content_store import ContentStore, content_key
 def make(sources):
-    print("made", flush=True)
     return [np.full({shape}, source) for source in sources]
+print("ready", flush=True)
+sys.stdin.readline()
 store = ContentStore(sys.argv[1], {shape})
 keys = {{content_key(number): number for number in range({number})}}
 store.fill(store.prepare(keys, ""), make, progress=False)
@@ -180,12 +181,20 @@ store.fill(store.prepare(keys, ""), make, progress=False)
 
 def start_writer(folder, shape=SHAPE, number=200):
     command = [sys.executable, "-c", WRITER.format(shape=shape, number=number), str(folder)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE)
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def let_go(writers):
+    assert [writer.stdout.readline() for writer in writers] == ["ready\n"] * len(writers)
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
 
 
 def test_a_killed_writer_leaves_nothing_that_is_read(tmp_path):
     shape = (64, 512, 512)  # 16 MB take a while
     writer = start_writer(tmp_path / "images", shape, 50)
+    let_go([writer])
     while not files(tmp_path) and writer.poll() is None:
         time.sleep(0.001)
     writer.send_signal(signal.SIGKILL)
@@ -208,7 +217,8 @@ def test_what_a_killed_writer_left_is_removed_when_a_later_run_begins(filled):
 
 def test_two_processes_fill_one_folder_at_once(tmp_path):
     writers = [start_writer(tmp_path / "images") for _ in range(2)]
-    assert all(writer.communicate()[0] and writer.returncode == 0 for writer in writers)
+    let_go(writers)
+    assert [writer.wait() for writer in writers] == [0, 0]
     store = ContentStore(tmp_path / "images", SHAPE)
     assert all((store.get(content_key(number)) == number).all() for number in range(200))
     assert len(files(tmp_path)) == 200
