@@ -20,6 +20,7 @@ IMAGES = torch.randint(0, 256, (5, 3, 32, 32), generator=torch.Generator().manua
 
 @pytest.fixture
 def network(small_backbone):
+    torch.manual_seed(0)
     return CLIPSegShallowAdapter(small_backbone, adapt_text=False, precision="float32")
 
 
@@ -54,13 +55,14 @@ def test_training_sees_the_same_with_states_and_without(build, network):
     torch.testing.assert_close(logits(network, build()), logits(network, items()), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_in_16_bits_training_sees_the_same_up_to_their_rounding(build, network, precision):
+@pytest.mark.parametrize(("precision", "tolerance"), [("bfloat16", 0.1), ("float16", 0.02)])
+def test_in_16_bits_training_sees_the_same_up_to_their_rounding(build, network, precision, tolerance):
+    """Without states the sum that runs through the layers is rounded only where it is multiplied."""
     network.set_precision(precision)
     dataset = build()
     assert dataset[0][STATES].dtype == getattr(torch, precision)
     expected = logits(network, items())
-    torch.testing.assert_close(logits(network, dataset), expected, rtol=0, atol=0.05 * expected.std().item())
+    torch.testing.assert_close(logits(network, dataset), expected, rtol=0, atol=tolerance * expected.std().item())
 
 
 def test_images_that_are_normalized_already_are_taken_as_they_are(build, network):
