@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from raw_layouts import LAYOUTS
 
 import monai_vlsm
 from monai_vlsm.__main__ import CLOSED_PIPE, main
+from monai_vlsm.data import phantom
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -109,7 +111,9 @@ def test_the_phantom_is_drawn_from_nothing(tmp_path, option):
     assert not (tmp_path / "phantom").exists()
 
 
-def test_prepare_phantom_writes_it_and_says_how_much(tmp_path, capsys):
+def test_prepare_phantom_writes_it_and_says_how_much(tmp_path, capsys, monkeypatch):
+    few = {"training": 2, "validation": 1, "test": 1}
+    monkeypatch.setattr(phantom, "write_phantom", partial(phantom.write_phantom, counts=few))
     main(["prepare", "phantom", "--out", str(tmp_path / "phantom")])
     printed = capsys.readouterr().out
     assert (tmp_path / "phantom" / "datalist.json").is_file()
