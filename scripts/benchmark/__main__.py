@@ -66,6 +66,9 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--repeats", type=int, default=5, help="pairs that count, after one that does not (default: 5)")
     parser.add_argument(
+        "--batch-size", type=int, metavar="IMAGES", help="per training step (default: 4 on a CPU, 32 on CUDA)"
+    )
+    parser.add_argument(
         "--threads", type=int, help="CPU threads of PyTorch; 1 on a busy machine (default: its own choice)"
     )
     parser.add_argument(
@@ -132,7 +135,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
         print(run_task(given.task) if given.task else listed())
         return None
     deadline = time.monotonic() + given.budget
-    bench = Bench(given.device, tuple(given.precision), given.repeats, given.toy, deadline)
+    bench = Bench(given.device, tuple(given.precision), given.repeats, given.toy, deadline, given.batch_size)
     facts = machine.describe(given.device)
     print(", ".join(f"{name} {value}" for name, value in facts.items()), "\n")
     print("| what | precision | unit | ours | baseline | ratio |\n|---|---|---|---|---|---|", flush=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -36,6 +37,7 @@ class Bench:
         repeats: pairs of measurements.
         toy: the shipped tiny backbone and small images: whether everything works, not how fast.
         deadline: value of ``time.monotonic`` after which no further pair is measured.
+        images: per training step; None is what suits the device.
     """
 
     device: str = "cpu"
@@ -43,6 +45,7 @@ class Bench:
     repeats: int = 5
     toy: bool = False
     deadline: float = float("inf")
+    images: int | None = None
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Bench:
@@ -52,7 +55,7 @@ class Bench:
     @property
     def batch_size(self) -> int:
         """Images per training step."""
-        return 2 if self.toy else 32 if self.device == "cuda" else 4
+        return self.images or (2 if self.toy else 32 if self.device == "cuda" else 4)
 
     @property
     def image_size(self) -> int:
@@ -164,13 +167,18 @@ def _status(name: str) -> int:
 
 
 def in_own_process(bench: Bench, task: str, **arguments: Any) -> Any:
-    """Return what a task of ``__main__.TASKS`` gives in a process of its own, which has no memory but its own."""
+    """Return what a task of ``__main__.TASKS`` gives in a process of its own, which has no memory but its own.
+
+    Large blocks that are freed go back to the system at once (a setting of glibc): memory is what is in use, without
+    the holes between, which depend on the order of everything before.
+    """
     options = asdict(bench)
     del options["deadline"]
     command = [sys.executable, str(Path(__file__).parent), "--task", json.dumps([task, options, arguments])]
+    environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
     timeout = max(1.0, min(bench.seconds_left, 3600.0))
     try:
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=timeout)
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=timeout, env=environment)
     except subprocess.TimeoutExpired as error:
         raise NotMeasured("the time was up") from error
     return json.loads(done.stdout.splitlines()[-1])
