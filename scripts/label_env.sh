@@ -16,13 +16,13 @@ for base in ${PYTHON:+"$PYTHON"} python3 python3.11 python3.12; do
 done
 [ -n "$base" ] || { echo "This needs Python 3.11 or 3.12; set PYTHON to one." >&2; exit 1; }
 python=$venv/bin/python
-install() { "$python" -m pip install --quiet --quiet "$@"; }
+install() { "$python" -m pip install --quiet --quiet --no-compile "$@"; }
 install --upgrade "pip>=25.3" "setuptools<81" wheel
 
 # First the pinned PyTorch by itself, then all else on exactly this build, whatever the machine's index offers.
 install "$(grep '^torch==' constraints.txt)"
 grep -Ev '^(numpy|jsonschema|setuptools)==' constraints.txt >"$venv/constraints.txt"
-"$python" -c "import torch; print('torch==' + torch.__version__)" >>"$venv/constraints.txt"
+"$python" -c "from importlib.metadata import version; print('torch==' + version('torch'))" >>"$venv/constraints.txt"
 sed -i '/^torch==[0-9.]*$/d' "$venv/constraints.txt"
 
 # sam2, which MONAI Label requires and we do not use, asks for PyTorch while it is built: give it the installed one.
@@ -56,5 +56,6 @@ sys.meta_path.insert(0, declare_operators)
 PYTHON
     echo "import torchvision_operators" >"$packages/torchvision_operators.pth"
 fi
-"$python" -W ignore -c "import monai_vlsm.monai_label.api, torchvision, monai_vlsm.predictor"
+# This makes the bytecode as well, of what is imported: making it of all that is installed takes longer than installing it.
+PYTHONDONTWRITEBYTECODE= "$python" -W ignore -c "import monai_vlsm.monai_label.api, torchvision, monai_vlsm.predictor"
 touch "$stamp"

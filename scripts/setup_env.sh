@@ -8,9 +8,14 @@ stamp=$venv/installed-$(cat "$constraints" setup.cfg pyproject.toml | cksum | cu
 if [ ! -e "$stamp" ]; then
     echo "Installing into $PWD/$venv (once, some minutes) ..."
     "${PYTHON:-python3}" -m venv "$venv"
+    # Bytecode is made of what is imported, at the end: making it of all that is installed takes longer than installing it.
+    install() { "$venv/bin/python" -m pip install --quiet --no-compile "$@"; }
+    # An old pip takes twice as long to find out what fits together.
+    install --upgrade pip
     # First the pinned PyTorch by itself: pip then keeps it, whatever build the machine's index offers.
-    "$venv/bin/python" -m pip install --quiet "$(grep '^torch==' "$constraints")"
-    "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --editable ".[dev]"
+    install "$(grep '^torch==' "$constraints")"
+    install --constraint "$constraints" --editable ".[dev]"
+    PYTHONDONTWRITEBYTECODE= "$venv/bin/python" -c "import monai.bundle, monai_vlsm.handlers, monai_vlsm.predictor"
     rm -f "$venv"/installed-*
     touch "$stamp"
 fi

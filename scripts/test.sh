@@ -3,6 +3,8 @@
 # --cov monai_vlsm tells which lines were run, and takes half as long again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Many processes start here: what one has compiled, the next one reads.
+unset PYTHONDONTWRITEBYTECODE
 scripts/setup_env.sh
 python=.venv/bin/python
 $python -m ruff format --check .
