@@ -29,7 +29,8 @@ $python scripts/bundles/make.py --check
 $python -m sphinx -W --keep-going -q -b html docs build/docs
 # One thread per process: two processes with two spinning threads each are slower than none.
 export OMP_NUM_THREADS=1
-pytest="$python -m pytest -n 2 --dist loadfile"
+# In the order of the files: the few tests of the longest files would come last, and one of the two workers would wait.
+pytest="$python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
 if [ $# -gt 0 ]; then
     exec $pytest "$@"
 fi
