@@ -8,6 +8,7 @@ from collections import namedtuple
 import pytest
 import torch
 from monai.data import DataLoader
+from monai.transforms import Compose
 
 from monai_vlsm.engines import SplitLoader, loading_processes
 from monai_vlsm.handlers import SeededCacheDataset
@@ -63,7 +64,7 @@ def test_memory_is_pinned_for_cuda_only(device, expected):
 @pytest.mark.parametrize("num_workers", [None, 1, 2])
 def test_epochs_are_those_of_monais_loader(num_workers):
     def epochs(loader_of):
-        data = SeededCacheDataset(list(range(7)), progress=False)
+        data = SeededCacheDataset(list(range(7)), Compose())
         torch.manual_seed(5)
         loader = loader_of(data)
         return [torch.cat(list(loader)).tolist() for _ in range(2)]
