@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks import adapter_state_dict, build_network, needs_loss_scaling, precision
+from monai_vlsm.networks import (
+    adapter_state_dict,
+    build_network,
+    needs_loss_scaling,
+    precision,
+    trained_parameters,
+)
 from monai_vlsm.networks.sharing import shared_parameters
 
 LOW = ["bfloat16", "float16"]
@@ -161,3 +167,25 @@ def test_writing_into_rounded_weights_is_noticed(make_network, batch):
     finally:
         with torch.no_grad():
             weight.mul_(0.5)
+
+
+@pytest.mark.parametrize("low", LOW)
+def test_training_goes_on_exactly_in_the_same_precision(make_network, batch, low):
+    def step(network, optimizer):
+        optimizer.zero_grad()
+        network(**batch).sigmoid().mean().backward()
+        optimizer.step()
+
+    def built(seed):
+        network = make_network("dense", seed=seed, precision=low)
+        return network, torch.optim.AdamW(trained_parameters(network), lr=1e-2)
+
+    network, optimizer = built(0)
+    step(network, optimizer)
+    saved = copy.deepcopy([network.state_dict(), optimizer.state_dict()])
+    step(network, optimizer)
+    resumed = built(1)
+    for item, state in zip(resumed, saved, strict=True):
+        item.load_state_dict(state)
+    step(*resumed)
+    torch.testing.assert_close(adapter_state_dict(resumed[0]), adapter_state_dict(network), rtol=0, atol=0)
