@@ -13,8 +13,8 @@ from ignite.engine import Engine, Events
 from ignite.utils import manual_seed
 
 from monai_vlsm.data.whole import remove_abandoned
+from monai_vlsm.datasets.seeded_cache_dataset import SeededCacheDataset, mix_seeds
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers.seeded_cache_dataset import SeededCacheDataset, mix_seeds
 from monai_vlsm.networks.saving import save_whole
 
 _FORMAT = 2

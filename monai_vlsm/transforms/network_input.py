@@ -15,6 +15,8 @@ from monai_vlsm.transforms.display_range import as_unit
 from monai_vlsm.transforms.load import name_of
 from monai_vlsm.transforms.upright import UprightView, upright_slices
 
+STATES = "states"
+"""Key of what the frozen vision encoder made of images, where it is kept."""
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 

@@ -10,8 +10,8 @@ import torch
 from monai.data import DataLoader
 from monai.transforms import Compose
 
+from monai_vlsm.datasets import SeededCacheDataset
 from monai_vlsm.engines import SplitLoader, loading_processes
-from monai_vlsm.handlers import SeededCacheDataset
 
 
 @pytest.fixture

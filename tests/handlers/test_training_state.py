@@ -15,8 +15,9 @@ from monai.utils import set_determinism
 from small_disk import FULL, SMALL_DISK
 from torch import nn
 
+from monai_vlsm.datasets import SeededCacheDataset
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers import AtomicCheckpointSaver, ResumableEarlyStop, SeededCacheDataset, TrainingState
+from monai_vlsm.handlers import AtomicCheckpointSaver, ResumableEarlyStop, TrainingState
 
 
 @pytest.fixture(autouse=True)

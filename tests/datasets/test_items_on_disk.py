@@ -11,10 +11,10 @@ import torch
 from monai.data import DataLoader
 from PIL import Image
 
+from monai_vlsm.datasets import PairReader
+from monai_vlsm.datasets.items import ItemsFromFiles
+from monai_vlsm.datasets.items_on_disk import ItemsOnDisk
 from monai_vlsm.errors import DataError, UserError, find_message
-from monai_vlsm.handlers import PairReader
-from monai_vlsm.handlers.items import ItemsFromFiles
-from monai_vlsm.handlers.items_on_disk import ItemsOnDisk
 from monai_vlsm.transforms import (
     EnsureSameSized,
     LoadImageAnyd,

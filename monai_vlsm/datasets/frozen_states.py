@@ -14,8 +14,7 @@ from torch.utils.data import Dataset
 
 from monai_vlsm.data.content_store import ContentStore, content_key
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers.prepare_batch import STATES
-from monai_vlsm.transforms.network_input import normalized_pixels
+from monai_vlsm.transforms.network_input import STATES, normalized_pixels
 
 _GLIMPSE = (slice(None), slice(None, None, 16), slice(None, None, 16))
 """Pixels that are compared whenever an image is taken: a transform that draws anew changes more than a few."""

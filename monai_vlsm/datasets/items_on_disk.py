@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.data.content_store import ContentStore, content_key
 from monai_vlsm.data.whole import file_sha256
+from monai_vlsm.datasets.items import THREADS, Entry, ItemsFromFiles, PairReader
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers.items import THREADS, Entry, ItemsFromFiles, PairReader
 from monai_vlsm.transforms.headers import data_file_of
 
 _HEADERS = (".mha", ".mhd", ".nrrd")

@@ -13,8 +13,8 @@ from monai.transforms import Compose, Randomizable
 from monai.utils import MAX_SEED
 
 from monai_vlsm.data.names import CACHE_FOLDER
-from monai_vlsm.handlers.caches import open_items
-from monai_vlsm.handlers.items import PairReader
+from monai_vlsm.datasets.caches import open_items
+from monai_vlsm.datasets.items import PairReader
 
 
 def mix_seeds(*seeds: int) -> int:

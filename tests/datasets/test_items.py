@@ -13,10 +13,10 @@ from monai.transforms import Compose
 from PIL import Image
 
 from monai_vlsm.data.memory import available_memory
+from monai_vlsm.datasets import PairReader, SeededCacheDataset
+from monai_vlsm.datasets.caches import CACHES
+from monai_vlsm.datasets.caches import open_items as open_cache
 from monai_vlsm.errors import DataError, find_message
-from monai_vlsm.handlers import PairReader, SeededCacheDataset
-from monai_vlsm.handlers.caches import CACHES
-from monai_vlsm.handlers.caches import open_items as open_cache
 from monai_vlsm.transforms import (
     EnsureSameSized,
     LoadImageAnyd,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from monai_vlsm.handlers import PreparePixels
+from monai_vlsm.engines import PreparePixels
 from monai_vlsm.transforms.network_input import network_input
 
 KEYS = {"input_ids": "input_ids"}

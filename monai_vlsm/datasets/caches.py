@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from monai_vlsm.datasets.items import Entry, ItemsFromFiles, ItemsInMemory, PairReader
+from monai_vlsm.datasets.items_on_disk import ItemsOnDisk
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers.items import Entry, ItemsFromFiles, ItemsInMemory, PairReader
-from monai_vlsm.handlers.items_on_disk import ItemsOnDisk
 
 CACHES: dict[str, Callable[[Sequence[Entry], PairReader, str | Path], Sequence[Entry]]] = {
     "memory": lambda entries, read, folder: ItemsInMemory(entries, read),

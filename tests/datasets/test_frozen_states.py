@@ -10,10 +10,11 @@ import torch
 from monai.data import DataLoader
 from monai.transforms import Compose, RandFlipd
 
+from monai_vlsm.datasets import FrozenStatesDataset, SeededCacheDataset
+from monai_vlsm.engines import PreparePixels
 from monai_vlsm.errors import DataError
-from monai_vlsm.handlers import FrozenStatesDataset, PreparePixels, SeededCacheDataset
-from monai_vlsm.handlers.prepare_batch import STATES
 from monai_vlsm.networks import CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
+from monai_vlsm.transforms.network_input import STATES
 
 IMAGES = torch.randint(0, 256, (5, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -122,7 +123,7 @@ def test_another_backbone_or_precision_computes_states_anew(build, network, runs
 def test_states_come_back_bit_by_bit_in_every_type(build, network, monkeypatch, dtype):
     states = torch.randn(5, 2, 5, 16).to(dtype)
     rows = {IMAGES[index].float().mean().item(): index for index in range(5)}
-    monkeypatch.setattr("monai_vlsm.handlers.frozen_states.normalized_pixels", lambda pixels, out: pixels.float())
+    monkeypatch.setattr("monai_vlsm.datasets.frozen_states.normalized_pixels", lambda pixels, out: pixels.float())
     monkeypatch.setattr(
         network, "frozen_states", lambda image: torch.stack([states[rows[one.mean().item()]] for one in image])
     )

@@ -5,7 +5,7 @@ import torch
 from monai.data import DataLoader
 from monai.transforms import Compose, RandFlip, RandGaussianNoise, RandomizableTransform, RandShiftIntensity
 
-from monai_vlsm.handlers.seeded_cache_dataset import SeededCacheDataset, mix_seeds
+from monai_vlsm.datasets.seeded_cache_dataset import SeededCacheDataset, mix_seeds
 
 
 @pytest.fixture

@@ -7,10 +7,7 @@ from typing import Any
 import torch
 from monai.engines import PrepareBatchExtraInput
 
-from monai_vlsm.transforms.network_input import normalized_pixels
-
-STATES = "states"
-"""Key of what the frozen vision encoder made of the images, where it is kept."""
+from monai_vlsm.transforms.network_input import STATES, normalized_pixels
 
 
 class PreparePixels(PrepareBatchExtraInput):
