@@ -10,8 +10,6 @@ if [ ! -e "$stamp" ]; then
     "${PYTHON:-python3}" -m venv "$venv"
     # Bytecode is made of what is imported, at the end: making it of all that is installed takes longer than installing it.
     install() { "$venv/bin/python" -m pip install --quiet --no-compile "$@"; }
-    # An old pip takes twice as long to find out what fits together.
-    install --upgrade pip
     # First the pinned PyTorch by itself: pip then keeps it, whatever build the machine's index offers.
     install "$(grep '^torch==' "$constraints")"
     install --constraint "$constraints" --editable ".[dev]"
