@@ -109,7 +109,7 @@ def training_step(
     bench: Bench, network: torch.nn.Module, precision: str, batch_size: int, is_baseline: bool = False
 ) -> Callable[[], torch.Tensor]:
     """Return a step of training: forward, DiceCE loss, backward and AdamW, in float16 with loss scaling."""
-    trained = trained_parameters(network)
+    trained = trained_parameters(network.train())
     fused = bench.device == "cuda" and not is_baseline  # as train.json has it
     optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=1e-3, fused=fused)
     loss_function = DiceCELoss(sigmoid=True, lambda_dice=1.5, lambda_ce=1.0)

@@ -6,7 +6,7 @@ from torch import nn
 from transformers.activations import QuickGELUActivation
 
 from monai_vlsm.networks import build_network
-from monai_vlsm.networks.blocks.quick_gelu import QuickGELU
+from monai_vlsm.networks.blocks.activations import QuickGELU, ReLU, relu
 
 ADAPTED = ["dense", "shallow", "decoder"]
 
@@ -25,25 +25,35 @@ def kept_bytes(function, *inputs) -> int:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_the_activation_is_that_of_transformers(dtype):
+@pytest.mark.parametrize(("lean", "plain"), [(QuickGELU(), QuickGELUActivation()), (ReLU(), nn.ReLU())])
+def test_an_activation_is_that_of_its_library(lean, plain, dtype):
     x = torch.randn(3, 50, dtype=dtype)
-    assert torch.equal(QuickGELU()(x), QuickGELUActivation()(x))
-    assert torch.equal(QuickGELU()(x.requires_grad_()), QuickGELUActivation()(x))
+    x[0, :4] = torch.tensor([0.0, -0.0, float("inf"), float("nan")])
+    for given in (x, x.clone().requires_grad_()):
+        torch.testing.assert_close(lean(given), plain(given), rtol=0, atol=0, equal_nan=True)
 
 
-def test_the_gradient_of_the_activation_is_that_of_its_formula():
+@pytest.mark.parametrize("activation", [QuickGELU(), ReLU()])
+def test_the_gradient_of_an_activation_is_that_of_its_formula(activation):
     x = (torch.randn(3, 20, dtype=torch.float64) * 3).requires_grad_()
-    assert torch.autograd.gradcheck(QuickGELU(), x)
+    assert torch.autograd.gradcheck(activation, x)
 
 
-def test_the_activation_keeps_one_tensor():
+def test_a_rectifier_keeps_a_byte_per_value():
+    x = torch.randn(1, 4096, requires_grad=True)
+    assert kept_bytes(relu, x) == 4096 < kept_bytes(torch.relu, x)
+
+
+def test_quick_gelu_keeps_one_tensor():
     x = torch.randn(1, 4096, requires_grad=True)
     assert kept_bytes(QuickGELU(), x) == x.untyped_storage().nbytes() < kept_bytes(QuickGELUActivation(), x)
 
 
-def test_every_activation_of_the_encoders_is_the_lean_one(make_network):
-    kinds = {type(module) for module in make_network("dense").modules() if isinstance(module, QuickGELUActivation)}
-    assert kinds == {QuickGELU}
+def test_every_activation_is_a_lean_one(make_network):
+    modules = [
+        module for module in make_network("dense").modules() if isinstance(module, QuickGELUActivation | nn.ReLU)
+    ]
+    assert {type(module) for module in modules} == {QuickGELU, ReLU}
 
 
 def gradients(network: nn.Module, batch: dict) -> dict[str, torch.Tensor]:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from monai_vlsm.errors import DataError
+from monai_vlsm.networks.blocks.activations import relu
 
 _MOST = 65_536
 """Many times the width of any CLIPSeg: what asks for more wants to take the memory."""
@@ -38,4 +39,4 @@ class Adapter(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map ``x`` of shape (..., D) to the same shape."""
-        return x + torch.relu(self.up(torch.relu(self.down(x))))
+        return x + relu(self.up(torch.relu(self.down(x))))
