@@ -71,7 +71,7 @@ def build_network(
         prompt: what is segmented when no tokens are given.
         checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given
             here. Its weights are not loaded.
-        precision: in which the network computes, see :class:`CLIPSegNetwork`.
+        precision: in which the network computes, see ``CLIPSegNetwork``.
         compile: ``True``, ``False`` or ``"auto"``, see ``set_compiling`` of the network.
         gradient_checkpointing: whether layers are computed a second time, see ``save_memory`` of the network.
         settings: arguments of the method's network; None leaves one at its default.
@@ -94,7 +94,7 @@ def load_network(path: str | Path, backbone: str | Backbone | None = None, preci
         path: a file of ``save_adapters``, or ``models/model.pt`` of a bundle.
         backbone: in place of the one that the file names, which must be the same by its content. Needed where the file
             names another than ``"tiny"`` and the default one, because the name alone does not say where it is here.
-        precision: in which the network computes, see :class:`CLIPSegNetwork`.
+        precision: in which the network computes, see ``CLIPSegNetwork``.
 
     Raises:
         MissingFileError: if there is no such file, or the backbone is not there.

@@ -124,7 +124,7 @@ class CLIPSegNetwork(ComputingCLIPSeg):
         """Return what the untouched vision encoder makes of ``image`` (B, 3, H, W), for ``forward``.
 
         Returns:
-            (B, S, 1 + h * w, D): one state for each of the S extracted layers, shallow first.
+            One state for each of the S extracted layers, shallow first, as (B, S, 1 + h * w, D).
 
         Raises:
             DataError: if the method trains something in the vision encoder.
