@@ -85,6 +85,4 @@ def _state_of(network: CLIPSegNetwork, tensors: list[torch.Tensor]) -> list[Any]
 def _tokens_of(prompt: Prompt, network: CLIPSegNetwork) -> Tokens:
     if prompt is None:
         return Tokens(network.default_input_ids, network.default_attention_mask)
-    ids, mask = prompt if isinstance(prompt, Tokens) else tokenize(network.tokenizer, [prompt]).values()
-    device = network.default_input_ids.device
-    return Tokens(ids.to(device), None if mask is None else mask.to(device))
+    return prompt if isinstance(prompt, Tokens) else Tokens(**tokenize(network.tokenizer, [prompt]))
