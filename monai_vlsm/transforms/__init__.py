@@ -6,6 +6,7 @@ from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
 from .logits import LogitsToMaskd
 from .network_input import ToNetworkImaged, ToNetworkMaskd, ToPixelImaged, ToPixelMaskd
+from .presence import presence_score
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
 from .score import ScoreMaskd
@@ -32,5 +33,6 @@ __all__ = [
     "UprightView",
     "collate_image",
     "load_image",
+    "presence_score",
     "training_transform",
 ]
