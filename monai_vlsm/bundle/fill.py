@@ -33,7 +33,7 @@ def filled_template(data_set: DatasetFacts, versions: Mapping[str, str]) -> dict
         data_set: what the bundle is for.
         versions: ``version`` of this package and ``NAME_version`` of each of ``PACKAGES``.
     """
-    values = {**asdict(data_set), **versions}
+    values = {**asdict(data_set), "absent_prompts": data_set.absent_prompts, **versions}
     templates = sorted(path for path in TEMPLATE.rglob("*") if path.is_file())
     return {
         template.relative_to(TEMPLATE): _fill(template.read_text(encoding="utf-8"), values, template.suffix == ".json")

@@ -49,6 +49,9 @@ REPLACED: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 """Top-level keys of older versions, the keys that took their place, and what their values mean there."""
 
+NEWER: dict[str, Any] = {"negative_fraction": 0, "absent_prompts": []}
+"""Values that a bundle has of its own, and what counts where an older version wrote it without them."""
+
 
 def read_without_foreign_code(path: str | Path) -> dict[str, Any]:
     """Read a configuration of a bundle, and return this version's template with the values of the bundle in it.
@@ -91,7 +94,9 @@ def without_foreign_code(name: str, config: Mapping[str, Any], path: str | Path)
         if key in values:
             values.setdefault(successor, meaning(values[key]))
     for key, value in known.template.items():
-        if key not in config and is_blank(value):
+        if key not in config and key in NEWER:
+            values[key] = NEWER[key]
+        elif key not in config and is_blank(value):
             raise DataError(_refusal(path, f"{key!r} is missing"))
     if config.get("backbone") == OWN_BACKBONE:
         values["backbone"] = OWN_BACKBONE

@@ -86,6 +86,8 @@ _PLACE = Rule(
 _NAME = Rule("text that is not empty", lambda value: TEXT.accepts(value) and bool(value.strip()))
 
 RULES = {
+    "absent": _SWITCH,
+    "absent_prompts": _or_list(_text(LONGEST_PROMPT)),
     "accumulate": _whole(1, 4096),
     "adapt_cond": _SWITCH,
     "adapt_text": _SWITCH,
@@ -118,6 +120,7 @@ RULES = {
     "max_gradient_norm": _number(1e-12, 1e6),
     "method": _word("a method such as 'dense' or 'shallow'", r"[a-z]{1,50}(_[a-z]{1,50}){0,3}"),
     "min_delta": _number(0, 1),
+    "negative_fraction": _number(0, 1),
     "num_workers": _or_null(_whole(0, 256)),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),

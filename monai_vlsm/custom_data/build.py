@@ -26,6 +26,8 @@ from monai_vlsm.errors import DataError
 
 _STEPS_PER_EPOCH = 20
 _BATCH_SIZES = (4, 8, 16, 32)
+_NEGATIVE_FRACTION = 0.2
+"""Of the training prompts; without them a network draws a mask for whatever it is asked."""
 
 Splits = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -185,6 +187,7 @@ def _facts(request: CustomDataRequest, training: int, backbone: str | None, moda
         prompt_source="The prompts were made from the masks.",
         batch_size=max(fitting, default=_BATCH_SIZES[0]),
         backbone=backbone or DatasetFacts.backbone,
+        negative_fraction=_NEGATIVE_FRACTION,
     )
 
 

@@ -1,5 +1,6 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
+from .absent import SelectPromptOrAbsentd
 from .collate import collate_image
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
@@ -22,6 +23,7 @@ __all__ = [
     "LogitsToMaskd",
     "SaveImageMaskd",
     "ScoreMaskd",
+    "SelectPromptOrAbsentd",
     "SelectPromptd",
     "SqueezePictured",
     "ToDisplayRanged",

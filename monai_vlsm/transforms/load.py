@@ -14,6 +14,7 @@ from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from PIL import Image
 
+from monai_vlsm.data.absent import NO_LABEL
 from monai_vlsm.data.names import is_raster
 from monai_vlsm.data.pictures import mask_values, open_picture, rgb_values
 from monai_vlsm.errors import DataError, MissingFileError
@@ -127,8 +128,12 @@ class LoadFiled(MapTransform):
         """Load the files named in ``data``."""
         loaded = dict(data)
         for key in self.key_iterator(loaded):
-            loaded[key] = self.finish(read_file(loaded[key], self._converter))
+            loaded[key] = self.load(loaded, key)
         return loaded
+
+    def load(self, data: Mapping[Hashable, Any], key: Hashable) -> torch.Tensor:
+        """Return what the file under ``key`` holds."""
+        return self.finish(read_file(data[key], self._converter))
 
     def finish(self, loaded: MetaTensor) -> torch.Tensor:
         """Turn a MetaTensor (C, W, H[, D]) of the values in the file into what the subclass promises."""
@@ -154,13 +159,27 @@ class LoadImageAnyd(LoadFiled):
 class LoadMaskd(LoadFiled):
     """Load binary masks of any format; each key becomes a MetaTensor (1, W, H[, D]) of 0 and 1.
 
-    Raster masks may be 0 / 1 or 0 / 255, gray, color or indexed; in medical files all above 0 is mask.
+    Raster masks may be 0 / 1 or 0 / 255, gray, color or indexed; in medical files all above 0 is mask. Where there is
+    no file (``""``), because the image does not show what its prompt asks for, the mask is empty.
+
+    Args:
+        keys: of the files.
+        like: key of the loaded image, whose size and metadata an empty mask has.
 
     Raises: as :class:`LoadImageAnyd`.
     """
 
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
+    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False, like: str = "image") -> None:
         super().__init__(keys, mask_values, allow_missing_keys)
+        self.like = like
+
+    def load(self, data: Mapping[Hashable, Any], key: Hashable) -> torch.Tensor:
+        """Return the mask of the file under ``key``, or an empty one."""
+        if data[key] != NO_LABEL:
+            return super().load(data, key)
+        image = data[self.like]
+        empty = torch.zeros(1, *image.shape[1:])
+        return with_metadata(empty, {**image.meta, "filename_or_obj": NO_LABEL})
 
     def finish(self, loaded: MetaTensor) -> torch.Tensor:
         """Join the channels into 0 and 1."""

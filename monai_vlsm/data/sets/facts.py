@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from monai_vlsm.data.absent import absent_wordings
 from monai_vlsm.data.sets.raw import RawCase, RawFiles
 
 MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/main"
@@ -47,6 +48,7 @@ class DatasetFacts:
         batch_size: images per step.
         max_epochs: at most; training stops early when validation Dice does.
         lr_patience: epochs without a lower validation loss before the learning rate falls.
+        negative_fraction: of the training prompts that ask for what an image does not show; 0 is the paper's recipe.
     """
 
     name: str
@@ -73,6 +75,12 @@ class DatasetFacts:
     batch_size: int = 32
     max_epochs: int = 200
     lr_patience: int = 5
+    negative_fraction: float = 0
     read: Callable[[RawFiles], list[RawCase]] = lambda files: []
     group: Callable[[str], str] = lambda stem: ""
     class_of: Callable[[str], str] = lambda stem: ""
+
+    @property
+    def absent_prompts(self) -> tuple[str, ...]:
+        """Names of things that no image of the set shows."""
+        return absent_wordings(self.modality, self.title, self.target, self.prompt, self.where)
