@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.data.names import is_raster
 from monai_vlsm.data.pictures import mask_values, open_picture
+from monai_vlsm.errors import DataError
 
 Prompts = Mapping[str, Sequence[str]]
 """Sentences by level, as in an entry of a datalist."""
@@ -112,13 +113,20 @@ def absent_entries(entries: Sequence[Mapping[str, Any]], wordings: Sequence[str]
 
 
 def is_empty_mask(path: str) -> bool:
-    """Tell whether a mask shows nothing. Of medical files it is not known before they are read: they count as not."""
+    """Tell whether a mask shows nothing. Of medical files it is not known before they are read: they count as not.
+
+    Raises:
+        DataError: if the file is damaged.
+    """
     if path == NO_LABEL:
         return True
     if not is_raster(path):
         return False
-    with open_picture(path) as picture:
-        return not mask_values(picture).any()
+    try:
+        with open_picture(path) as picture:
+            return not mask_values(picture).any()
+    except DataError as error:
+        raise DataError(f"the mask {path!r} cannot be used: {error}") from error
 
 
 def _names(words: str, modality: str) -> bool:
