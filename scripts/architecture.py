@@ -14,7 +14,7 @@ DRAWING = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("data", "networks.blocks"),
+    ("data", "networks.blocks", "statistics"),
     ("data.sets", "data.check", "data.phantom", "networks"),
     ("data.prepare", "bundle", "transforms"),
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),

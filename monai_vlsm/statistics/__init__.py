@@ -1,0 +1,6 @@
+"""Intervals, rankings and paired comparisons of scores per case; numpy and scipy only."""
+
+from monai_vlsm.statistics.intervals import group_means, summarize
+from monai_vlsm.statistics.ranking import auroc, false_positive_rate, risk_coverage
+
+__all__ = ["auroc", "false_positive_rate", "group_means", "risk_coverage", "summarize"]
