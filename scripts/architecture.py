@@ -19,7 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data.prepare", "bundle", "transforms"),
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),
     ("handlers",),
-    ("predictor",),
+    ("predictor", "reports"),
     (PACKAGE, "commands"),
     ("__main__",),
 )

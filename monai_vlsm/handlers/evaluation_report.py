@@ -14,6 +14,7 @@ from ignite.engine import Engine, Events
 
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.statistics import summarize
+from monai_vlsm.statistics.columns import CASE, DISTANCES, SCORES
 from monai_vlsm.statistics.intervals import RESAMPLES
 
 _logger = logging.getLogger("monai_vlsm")
@@ -24,9 +25,6 @@ RULES = {
     "interval": f"95 % percentile bootstrap of the mean, {RESAMPLES} resamples of whole groups (patients or "
     "sequences); an image whose group is not known is one of its own; none from a single group",
 }
-
-SCORES = ("presence", "agreement", "mean_probability", "look")
-"""What an output may say about its own case; a column each, where an output has it."""
 
 
 class EvaluationReport:
@@ -41,7 +39,7 @@ class EvaluationReport:
     """
 
     def __init__(
-        self, output_dir: str | Path, settings: Mapping[str, Any], distances: Sequence[str] = ("hd95",)
+        self, output_dir: str | Path, settings: Mapping[str, Any], distances: Sequence[str] = DISTANCES
     ) -> None:
         self.output_dir = Path(output_dir)
         self.settings = dict(settings)
@@ -84,11 +82,12 @@ class EvaluationReport:
             "metrics": {name: summarize([row[name] for row in self._rows], units) for name in details},
             "rules": RULES,
         }
+        columns = [*CASE, *(name for name in SCORES if any(name in row for row in self._rows)), *details]
         with (
             replace_whole(self.output_dir / "per_image.csv") as part,
             part.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, fieldnames=_columns(self._rows))
+            writer = csv.DictWriter(file, fieldnames=columns)
             writer.writeheader()
             writer.writerows(self._rows)
         with replace_whole(self.output_dir / "summary.json") as part:
@@ -100,14 +99,6 @@ class EvaluationReport:
         if empty:
             return math.nan if name in self.distances else float(empty == 2)
         return value if math.isfinite(value) else math.nan
-
-
-def _columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the columns of all rows; a score that some outputs lack is left empty there."""
-    every = dict.fromkeys(name for row in rows for name in row)
-    first = [name for name in every if name not in SCORES]
-    place = first.index("pred_pixels") + 1
-    return [*first[:place], *(name for name in SCORES if name in every), *first[place:]]
 
 
 def _plain(value: Any) -> Any:

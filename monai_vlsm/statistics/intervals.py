@@ -38,7 +38,7 @@ def summarize(
     defined = np.isfinite(numbers)
     kept = numbers[defined]
     counted: dict[str, Any] = {"images": len(kept), "undefined": len(numbers) - len(kept)}
-    _, units = _numbered(groups, len(numbers))
+    _, units = numbered(groups, len(numbers))
     units = np.unique(units[defined], return_inverse=True)[1]
     if groups is not None:
         counted["groups"] = int(units.max() + 1) if len(kept) else 0
@@ -67,7 +67,7 @@ def group_means(
         resamples: to draw.
         seed: of the draws.
     """
-    count, units = _numbered(groups, len(values))
+    count, units = numbered(groups, len(values))
     sums, sizes = np.bincount(units, values, count), np.bincount(units, minlength=count)
     rng = np.random.default_rng(seed)
     rows = max(1, _AT_ONCE // count)
@@ -78,7 +78,7 @@ def group_means(
     return np.concatenate(means)
 
 
-def _numbered(groups: Sequence[Hashable] | NDArray[Any] | None, values: int) -> tuple[int, NDArray[np.intp]]:
+def numbered(groups: Sequence[Hashable] | NDArray[Any] | None, values: int) -> tuple[int, NDArray[np.intp]]:
     """Return how many groups there are, and the number of that of each value."""
     if groups is None:
         return values, np.arange(values)
