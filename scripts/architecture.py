@@ -14,12 +14,12 @@ DRAWING = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("data", "networks.blocks"),
+    ("data", "networks.blocks", "statistics"),
     ("data.sets", "data.check", "data.phantom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),
     ("handlers",),
-    ("predictor",),
+    ("predictor", "reports"),
     (PACKAGE, "commands"),
     ("__main__",),
 )

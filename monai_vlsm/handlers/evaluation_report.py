@@ -10,17 +10,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ignite.engine import Engine, Events
 
 from monai_vlsm.data.whole import replace_whole
+from monai_vlsm.statistics import summarize
+from monai_vlsm.statistics.columns import CASE, DISTANCES, SCORES
+from monai_vlsm.statistics.intervals import RESAMPLES
 
 _logger = logging.getLogger("monai_vlsm")
 
 RULES = {
     "resolution": "metrics are computed at the original resolution of each image, distances are in pixels",
     "empty masks": "both empty: overlap metrics are 1; one empty: 0; distances are undefined, left out and counted",
-    "interval": "95 % percentile bootstrap of the mean over images, 10000 resamples",
+    "interval": f"95 % percentile bootstrap of the mean, {RESAMPLES} resamples of whole groups (patients or "
+    "sequences); an image whose group is not known is one of its own; none from a single group",
 }
 
 
@@ -36,7 +39,7 @@ class EvaluationReport:
     """
 
     def __init__(
-        self, output_dir: str | Path, settings: Mapping[str, Any], distances: Sequence[str] = ("hd95",)
+        self, output_dir: str | Path, settings: Mapping[str, Any], distances: Sequence[str] = DISTANCES
     ) -> None:
         self.output_dir = Path(output_dir)
         self.settings = dict(settings)
@@ -55,10 +58,12 @@ class EvaluationReport:
             self._rows.append(
                 {
                     "image": str(item["image"].meta["filename_or_obj"]),
-                    "label": str(item["label"].meta["filename_or_obj"]),
+                    "label": str(item["label"].meta.get("filename_or_obj", "")),
+                    "group": item.get("group", ""),
                     "prompt": item["prompt"],
                     "label_pixels": int(output["label"].count_nonzero()),
                     "pred_pixels": int(output["pred"].count_nonzero()),
+                    **{name: _plain(output[name]) for name in SCORES if name in output},
                 }
             )
 
@@ -67,18 +72,22 @@ class EvaluationReport:
         for name, values in details.items():
             for row, value in zip(self._rows, values.flatten().tolist(), strict=True):
                 row[name] = self._apply_rules(name, value, row)
+        units = [(row["group"], "" if row["group"] else row["image"]) for row in self._rows]
         summary = {
             **self.settings,
             "images": len(self._rows),
+            "groups": len(set(units)),
+            "without_group": sum(not row["group"] for row in self._rows),
             "empty_labels": sum(row["label_pixels"] == 0 for row in self._rows),
-            "metrics": {name: summarize([row[name] for row in self._rows]) for name in details},
+            "metrics": {name: summarize([row[name] for row in self._rows], units) for name in details},
             "rules": RULES,
         }
+        columns = [*CASE, *(name for name in SCORES if any(name in row for row in self._rows)), *details]
         with (
             replace_whole(self.output_dir / "per_image.csv") as part,
             part.open("w", newline="", encoding="utf-8") as file,
         ):
-            writer = csv.DictWriter(file, fieldnames=list(self._rows[0]))
+            writer = csv.DictWriter(file, fieldnames=columns)
             writer.writeheader()
             writer.writerows(self._rows)
         with replace_whole(self.output_dir / "summary.json") as part:
@@ -92,24 +101,9 @@ class EvaluationReport:
         return value if math.isfinite(value) else math.nan
 
 
-def summarize(values: Sequence[float], resamples: int = 10_000, seed: int = 0) -> dict[str, Any]:
-    """Return mean, standard deviation, median, 95 % bootstrap interval of the mean, and how many values count.
-
-    Undefined values (NaN) are left out and counted; where none is defined, the numbers are None.
-    """
-    numbers = np.asarray(values, dtype=float)
-    numbers = numbers[np.isfinite(numbers)]
-    result: dict[str, Any] = {"images": len(numbers), "undefined": len(values) - len(numbers)}
-    if not len(numbers):
-        return {"mean": None, "std": None, "median": None, "ci95": [None, None], **result}
-    draws = np.random.default_rng(seed).choice(numbers, size=(resamples, len(numbers))).mean(axis=1)
-    return {
-        "mean": float(numbers.mean()),
-        "std": float(numbers.std(ddof=1)) if len(numbers) > 1 else 0.0,
-        "median": float(np.median(numbers)),
-        "ci95": [float(bound) for bound in np.percentile(draws, [2.5, 97.5])],
-        **result,
-    }
+def _plain(value: Any) -> Any:
+    """Return a tensor of one number as that number, all else as it is."""
+    return value.item() if hasattr(value, "item") else value
 
 
 def format_summary(summary: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import nibabel
 import numpy as np
@@ -90,6 +91,29 @@ def test_metrics_are_computed_at_the_original_resolution(evaluated):
     _, rows, _ = evaluated
     row = rows[0]
     assert int(row["label_pixels"]) == np.count_nonzero(np.array(Image.open(row["label"])))
+
+
+def test_an_evaluation_resamples_the_groups_of_the_datalist(phantom, tmp_path):
+    """Of three images two are of one patient, and the third of nobody known."""
+    data = Path(shutil.copytree(phantom, tmp_path / "phantom"))
+    content = json.loads((data / "datalist.json").read_text())
+    alone = content["test"][-1]["image"]
+    for entry in content["test"]:
+        entry |= {} if entry["image"] == alone else {"group": "patient 7"}
+    (data / "datalist.json").write_text(json.dumps(content))
+    run(
+        run_id="evaluating",
+        config_file=[str(ROOT / "bundles" / "phantom" / "configs" / f"{name}.json") for name in ("train", "evaluate")],
+        dataset_dir=str(data),
+        zero_shot=True,
+        overlays=0,
+        output_dir=str(tmp_path / "eval"),
+        **QUICK,
+    )
+    with (tmp_path / "eval" / "per_image.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["group"] for row in rows] == [entry.get("group", "") for entry in content["test"]]
+    assert json.loads((tmp_path / "eval" / "summary.json").read_text())["groups"] == 2
 
 
 def test_an_evaluation_draws_overlays(evaluated):

@@ -21,7 +21,8 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.handlers import EvaluationReport
-from monai_vlsm.handlers.evaluation_report import format_summary, summarize
+from monai_vlsm.handlers.evaluation_report import format_summary
+from monai_vlsm.statistics import summarize
 
 SETTINGS = {"dataset": "data/busi", "prompt_level": "p1"}
 
@@ -33,12 +34,13 @@ def mask(filled):
     return array
 
 
-def case(name, pred, label, prompt="polyp"):
+def case(name, pred, label, prompt="polyp", group=None, **scores):
     """One image of a decollated batch, and what the evaluator made of it."""
     image, truth = (
         MetaTensor(label, meta={"filename_or_obj": f"{folder}/{name}.png"}) for folder in ("images", "masks")
     )
-    return {"image": image, "label": truth, "prompt": prompt}, {"pred": pred, "label": truth}
+    item = {"image": image, "label": truth, "prompt": prompt, **({"group": group} if group else {})}
+    return item, {"pred": pred, "label": truth, **scores}
 
 
 def evaluate(folder, cases, details, epochs=1, **options):
@@ -85,6 +87,7 @@ def test_a_row_names_mask_prompt_and_sizes(tmp_path):
     assert rows_of(tmp_path)[1] == {
         "image": "images/b.png",
         "label": "masks/b.png",
+        "group": "",
         "prompt": "one, red\npolyp",
         "label_pixels": "18",
         "pred_pixels": "12",
@@ -102,6 +105,67 @@ def test_an_image_with_two_masks_has_two_rows(tmp_path):
 def test_a_second_run_of_the_evaluator_starts_anew(tmp_path):
     evaluate(tmp_path, THREE, VALUES, epochs=2)
     assert len(rows_of(tmp_path)) == 3
+
+
+SCORED = [
+    case("a", mask(3), mask(3), look=True, agreement=torch.tensor([0.75]), presence=0.5),
+    case("b", mask(2), mask(3), presence=torch.tensor(1.0)),
+]
+
+
+def test_scores_of_the_outputs_are_columns_in_a_fixed_order(tmp_path):
+    evaluate(tmp_path, SCORED, {"dice": [1.0, 0.8]})
+    scores = ["presence", "agreement", "look"]
+    assert list(rows_of(tmp_path)[0])[5:] == ["pred_pixels", *scores, "dice"]
+
+
+def test_scores_are_plain_and_empty_where_an_output_has_none(tmp_path):
+    evaluate(tmp_path, SCORED, {"dice": [1.0, 0.8]})
+    scores = [[row[name] for name in ("presence", "agreement", "look")] for row in rows_of(tmp_path)]
+    assert scores == [["0.5", "0.75", "True"], ["1.0", "", ""]]
+
+
+def test_an_image_without_a_mask_file_has_an_empty_label(tmp_path):
+    item, output = case("a", mask(0), mask(0))
+    item["label"] = MetaTensor(item["label"].as_tensor())
+    evaluate(tmp_path, [(item, output)], {"dice": [0.0]})
+    row = rows_of(tmp_path)[0]
+    assert (row["label"], row["label_pixels"], row["dice"]) == ("", "0", "1.0")
+
+
+# Groups
+
+PATIENTS = [case(str(number), mask(3), mask(3), group=f"patient {number // 4}") for number in range(12)]
+PATIENT_DICE = {"dice": [0.9] * 4 + [0.5] * 4 + [0.1] * 4}
+
+
+def test_a_row_names_its_group(tmp_path):
+    evaluate(tmp_path, [*PATIENTS[:5], THREE[0]], {"dice": [0.5] * 6})
+    assert [row["group"] for row in rows_of(tmp_path)] == ["patient 0"] * 4 + ["patient 1", ""]
+
+
+def test_intervals_resample_whole_groups(tmp_path):
+    evaluate(tmp_path, PATIENTS, PATIENT_DICE)
+    evaluate(tmp_path / "images", [case(str(number), mask(3), mask(3)) for number in range(12)], PATIENT_DICE)
+    grouped, alone = (np.diff(summary_of(path)["metrics"]["dice"]["ci95"]) for path in (tmp_path, tmp_path / "images"))
+    assert grouped > 1.5 * alone
+
+
+def test_the_summary_counts_groups_and_images_without_one(tmp_path):
+    evaluate(tmp_path, [*PATIENTS, *THREE], {"dice": [0.5] * 15})
+    summary = summary_of(tmp_path)
+    assert (summary["images"], summary["groups"], summary["without_group"]) == (15, 6, 3)
+
+
+def test_rows_of_an_image_without_group_belong_together(tmp_path):
+    evaluate(tmp_path, [THREE[0], THREE[0], THREE[1]], {"dice": [1.0, 0.5, 0.2]})
+    summary = summary_of(tmp_path)
+    assert (summary["groups"], summary["metrics"]["dice"]["groups"]) == (2, 2)
+
+
+def test_a_group_is_not_taken_for_an_image_of_its_name(tmp_path):
+    evaluate(tmp_path, [case("a", mask(3), mask(3), group="images/b.png"), THREE[1]], {"dice": [1.0, 0.5]})
+    assert summary_of(tmp_path)["groups"] == 2
 
 
 def test_numbers_of_images_and_values_must_agree(tmp_path):
@@ -191,14 +255,15 @@ def test_the_summary_has_all_metrics(tmp_path):
 def test_a_metric_that_is_undefined_everywhere_is_valid_json(tmp_path):
     evaluate(tmp_path, [case("a", mask(0), mask(3)), case("b", mask(0), mask(3))], {"hd95": [math.nan, math.inf]})
     hd95 = summary_of(tmp_path)["metrics"]["hd95"]
-    assert hd95 == {"mean": None, "std": None, "median": None, "ci95": [None, None], "images": 0, "undefined": 2}
+    undefined = {"mean": None, "std": None, "median": None, "ci95": [None, None]}
+    assert hd95 == {**undefined, "images": 0, "undefined": 2, "groups": 0}
 
 
 def test_one_image_is_enough(tmp_path):
     evaluate(tmp_path, THREE[1:2], {"dice": [0.8]})
     dice = summary_of(tmp_path)["metrics"]["dice"]
-    assert (dice["std"], dice["images"]) == (0, 1)
-    assert [dice["mean"], dice["median"], *dice["ci95"]] == pytest.approx([0.8] * 4)
+    assert (dice["std"], dice["images"], dice["ci95"]) == (0, 1, [None, None])
+    assert [dice["mean"], dice["median"]] == pytest.approx([0.8] * 2)
 
 
 def test_the_summary_is_logged_as_a_table(tmp_path, caplog):
@@ -211,57 +276,6 @@ def test_the_summary_is_logged_as_a_table(tmp_path, caplog):
 def test_a_table_shows_undefined_numbers_as_a_dash():
     table = format_summary({"metrics": {"hd95": summarize([math.nan])}})
     assert table.splitlines()[1].split() == ["hd95", "-", "-", "-", "-", "to", "-", "0", "1"]
-
-
-def sample(count=40, seed=0):
-    return np.random.default_rng(seed).beta(5, 2, count).tolist()
-
-
-def test_mean_deviation_and_median_are_those_of_the_values():
-    summary = summarize([0.2, 0.4, 0.9])
-    assert [summary[name] for name in ("mean", "std", "median")] == pytest.approx([0.5, np.sqrt(0.13), 0.4])
-
-
-def test_undefined_values_do_not_change_the_numbers():
-    with_undefined, without = summarize([0.2, math.nan, 0.4, 0.9]), summarize([0.2, 0.4, 0.9])
-    assert with_undefined.pop("undefined") == 1
-    assert without.pop("undefined") == 0
-    assert with_undefined == without
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_interval_contains_the_mean(seed):
-    summary = summarize(sample(seed=seed))
-    low, high = summary["ci95"]
-    assert low < summary["mean"] < high
-
-
-def test_the_interval_is_that_of_the_mean():
-    """For many values it is close to 1.96 standard errors on both sides."""
-    values = sample(400)
-    low, high = summarize(values)["ci95"]
-    error = 1.96 * np.std(values, ddof=1) / np.sqrt(len(values))
-    assert (low, high) == pytest.approx((np.mean(values) - error, np.mean(values) + error), abs=0.1 * error)
-
-
-def test_the_interval_shrinks_with_the_number_of_images():
-    few, many = (np.diff(summarize(sample(count))["ci95"]).item() for count in (20, 320))
-    assert many < few / 2
-
-
-def test_the_interval_is_reproducible():
-    assert summarize(sample()) == summarize(sample())
-
-
-def test_the_interval_does_not_depend_on_the_global_seed():
-    np.random.seed(1)
-    first = summarize(sample())
-    np.random.seed(2)
-    assert summarize(sample()) == first
-
-
-def test_equal_values_have_an_interval_of_no_width():
-    assert summarize([0.7] * 5)["ci95"] == pytest.approx([0.7, 0.7])
 
 
 # With MONAI's own metrics

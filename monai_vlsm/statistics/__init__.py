@@ -1,0 +1,16 @@
+"""Intervals, rankings and paired comparisons of scores per case; numpy and scipy only."""
+
+from monai_vlsm.statistics.intervals import group_means, summarize
+from monai_vlsm.statistics.paired import Paired, compare_paired, holm
+from monai_vlsm.statistics.ranking import auroc, false_positive_rate, risk_coverage
+
+__all__ = [
+    "Paired",
+    "auroc",
+    "compare_paired",
+    "false_positive_rate",
+    "group_means",
+    "holm",
+    "risk_coverage",
+    "summarize",
+]
