@@ -78,7 +78,18 @@ def test_every_room_is_on_a_floor_once_and_has_modules():
 
 @pytest.mark.parametrize(
     "room",
-    ["errors", "data", "data.sets", "data.prepare", "data.check", "data.phantom", "statistics", "bundle", "commands"],
+    [
+        "errors",
+        "data",
+        "data.sets",
+        "data.prepare",
+        "data.check",
+        "data.phantom",
+        "statistics",
+        "pages",
+        "bundle",
+        "commands",
+    ],
 )
 def test_a_room_without_torch_stays_without_it(room):
     modules = [name for name in GRAPH if architecture.room_of(name) == room]
