@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -23,6 +24,12 @@ from monai_vlsm.data.sets.skin import uwaterloo_lesion
 from monai_vlsm.errors import DataError
 
 CASES = {**LAYOUTS, **OTHER_FORMS}
+
+
+def test_the_readme_names_every_data_set():
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Data and bundles")[2].partition("```")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(DATASETS)
 
 
 @pytest.fixture(scope="module", params=sorted(CASES))
@@ -55,7 +62,7 @@ def test_every_case_is_there_and_nothing_is_skipped(converted):
 
 def test_masks_are_those_that_were_drawn(converted):
     name, truth, _, out = converted
-    lossy = name in ("kvasir_seg", "bkai")
+    lossy = name in ("kvasir_seg", "bkai", "polypgen")
     for key, mask in masks_of(out).items():
         differing = np.count_nonzero(mask != truth[key])
         assert differing <= (0.02 * mask.size if lossy else 0), key
@@ -141,6 +148,7 @@ def test_a_tumor_of_btmri_is_named_by_its_kind(tmp_path):
         ("qata_cov19, LViT", 6),
         ("uwaterloo_skin, originals", 4),
         ("clinicdb, Kaggle", 4),
+        ("polypgen", 6),
     ],
 )
 def test_groups_are_read_off_the_names(form, count, tmp_path):
@@ -148,6 +156,23 @@ def test_groups_are_read_off_the_names(form, count, tmp_path):
     prepare(form.split(",")[0], [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     entries = [entry for split in load_splits(tmp_path / "out").values() for entry in split]
     assert len({entry["group"] for entry in entries}) == count
+
+
+def test_polypgen_is_split_by_center(tmp_path):
+    LAYOUTS["polypgen"](tmp_path / "raw", np.random.default_rng(0))
+    options = PrepareOptions("generated", "by_sequence")
+    prepare("polypgen", [tmp_path / "raw"], tmp_path / "out", options, progress=False)
+    centers = [{Path(e["image"]).parent.name for e in entries} for entries in load_splits(tmp_path / "out").values()]
+    assert sorted(center for found in centers for center in found) == ["C1", "C2", "C3", "C4", "C5", "C6"]
+    assert all(centers)
+
+
+def test_polypgen_takes_no_mask_of_another_center(tmp_path):
+    LAYOUTS["polypgen"](tmp_path / "raw", np.random.default_rng(0))
+    next((tmp_path / "raw").rglob("masks_C3/100H0050_mask.jpg")).unlink()
+    report = prepare("polypgen", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert report.skipped == [("its mask '100H0050_mask' is missing", 1, "C3/100H0050")]
+    assert report.entries["test"] == 11
 
 
 def test_frames_of_clinicdb_follow_its_29_sequences():
