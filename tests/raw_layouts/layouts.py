@@ -177,6 +177,22 @@ def busbra(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return truth
 
 
+def bus_uclm(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """RGB masks: benign tumors are green, malignant ones red, of normal images the mask is black."""
+    base, truth = folder / "BUS-UCLM Breast ultrasound lesion segmentation dataset" / "BUS-UCLM", {}
+    for patient, channel in (("ALWI", 1), ("ANFO", 0), ("CHPA", None)):
+        for number in range(2):
+            picture, mask = draw(rng)
+            mask &= channel is not None
+            colored = np.zeros((*mask.shape, 3), np.uint8)
+            colored[..., channel or 0] = mask * np.uint8(255)
+            save(base / "images" / f"{patient}_{number:03d}.png", picture)
+            save(base / "masks" / f"{patient}_{number:03d}.png", colored)
+            truth[f"{patient}_{number:03d}"] = mask
+    (base / "INFO.csv").write_text("Image;Label\nALWI_000.png;Benign\n")
+    return truth
+
+
 def buid(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """BMP images and TIFF masks in one folder."""
     truth = {}
@@ -219,6 +235,7 @@ LAYOUTS = {
     "etis": lambda folder, rng: _pranet(folder, rng, "ETIS-LaribPolypDB"),
     "polypgen": polypgen,
     "busbra": busbra,
+    "bus_uclm": bus_uclm,
     "busuc": split_folders,
     "buid": buid,
     "brisc": lambda folder, rng: split_folders(folder, rng, "brisc2025_x_{:05d}_me_co_t1"),

@@ -141,6 +141,45 @@ def test_a_tumor_of_btmri_is_named_by_its_kind(tmp_path):
     assert found == {"Meningioma in the brain MRI.", "Glioma in the brain MRI.", "Pituitary tumor in the brain MRI."}
 
 
+def prompts_of(out: Path, level: str) -> dict[str, str]:
+    """Return the first sentence of a level by the stem of the mask."""
+    entries = [entry for split in load_splits(out).values() for entry in split]
+    return {Path(entry["label"]).stem: entry["prompts"][level][0] for entry in entries}
+
+
+def test_colors_of_bus_uclm_name_the_kind_of_tumor_from_p2_on(tmp_path):
+    LAYOUTS["bus_uclm"](tmp_path / "raw", np.random.default_rng(0))
+    prepare("bus_uclm", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert set(prompts_of(tmp_path / "out", "p1").values()) == {"Tumor in the breast ultrasound image."}
+    kinds = {"ALWI": "Benign tumor", "ANFO": "Malignant tumor", "CHPA": "No tumor"}
+    assert prompts_of(tmp_path / "out", "p2") == {
+        f"{patient}_{number:03d}": f"{kind} in the breast ultrasound image."
+        for patient, kind in kinds.items()
+        for number in range(2)
+    }
+
+
+def test_masks_of_bus_uclm_that_cannot_be_used_are_told(tmp_path):
+    LAYOUTS["bus_uclm"](tmp_path / "raw", np.random.default_rng(0))
+    masks = next((tmp_path / "raw").rglob("masks"))
+    (masks / "ALWI_000.png").unlink()
+    (masks / "ALWI_001.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (masks / "ANFO_000.png").write_text("<svg onload=alert(1)>")
+    report = prepare("bus_uclm", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert {key for _, _, key in report.skipped} == {"ALWI_000", "ALWI_001", "ANFO_000"}
+    assert report.entries["test"] == 3
+
+
+@pytest.mark.parametrize("color", [(255, 255, 255), (255, 255, 0)])
+def test_a_mask_of_both_colors_names_no_kind(color, tmp_path):
+    LAYOUTS["bus_uclm"](tmp_path / "raw", np.random.default_rng(0))
+    mask = next((tmp_path / "raw").rglob("masks/ALWI_000.png"))
+    pixels = np.array(Image.open(mask)).max(axis=-1, keepdims=True) // 255 * np.array(color, np.uint8)
+    Image.fromarray(pixels).save(mask)
+    prepare("bus_uclm", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert prompts_of(tmp_path / "out", "p2")["ALWI_000"] == "Tumor in the breast ultrasound image."
+
+
 @pytest.mark.parametrize(
     ("form", "count"),
     [
@@ -149,6 +188,7 @@ def test_a_tumor_of_btmri_is_named_by_its_kind(tmp_path):
         ("uwaterloo_skin, originals", 4),
         ("clinicdb, Kaggle", 4),
         ("polypgen", 6),
+        ("bus_uclm", 3),
     ],
 )
 def test_groups_are_read_off_the_names(form, count, tmp_path):
