@@ -158,6 +158,7 @@ def prompts_from_mask(
     where: str = "in the image",
     location_rule: LocationRule = "width",
     plural: str | None = None,
+    kind: str = "",
     tell_empty: bool = True,
 ) -> dict[str, list[str]]:
     """Write the prompts of one mask, with the levels of the published annotations as far as geometry gives them::
@@ -181,7 +182,8 @@ def prompts_from_mask(
         family: "phrase" or "sentence".
         where: end of a sentence, "in ..."; a phrase uses it after the location, as "of ...".
         location_rule: see ``describe_mask``; with "medvlsm" several words are joined by commas only, as published.
-        plural: plural of ``class_name`` where the usual rules fail.
+        plural: plural of ``class_name``, or of ``kind``, where the usual rules fail.
+        kind: what the objects are more closely, such as "malignant tumor" of the class "tumor", told from p2 on.
         tell_empty: whether p1 says that a mask is empty, as published prompts do. Without, p1 is the class alone for
             every mask: whoever asks for "polyp" does not know whether there is one, and a network that saw empty
             masks with "no polyp" only looks better in an evaluation by p1 than it is.
@@ -193,9 +195,10 @@ def prompts_from_mask(
         raise DataError(f"expected a family of prompts out of {get_args(Family)}, got {family!r}.")
     found = describe_mask(mask, location_rule)
     write = _phrases if family == "phrase" else _sentences
-    name = class_name if found.count <= 1 else plural or _pluralise(class_name)
-    texts = write(found, class_name, name, where, location_rule)
-    if not tell_empty:
+    singular = kind or class_name
+    name = singular if found.count <= 1 else plural or _pluralise(singular)
+    texts = write(found, singular, name, where, location_rule)
+    if found.count or not tell_empty:
         texts["p1"] = class_name if family == "phrase" else _sentence(class_name, where)
     return {"p0": [""], **{level: [text] for level, text in texts.items()}}
 

@@ -237,6 +237,18 @@ def test_sentences_have_the_published_levels():
     }
 
 
+@pytest.mark.parametrize(
+    ("family", "texts"),
+    [
+        ("phrase", ["cyst", "round old cyst", "small round old cyst"]),
+        ("sentence", ["Cyst in the image.", "Old cyst in the image.", "One small old cyst in the image."]),
+    ],
+)
+def test_a_kind_is_told_from_p2_on(family, texts):
+    prompts = prompts_from_mask(disc((20, 25), 9), "cyst", family=family, kind="old cyst")
+    assert [prompts[level][0] for level in ("p1", "p2", "p4")] == texts
+
+
 def test_an_empty_mask_gives_no_class_at_every_level_but_the_first():
     prompts = prompts_from_mask(np.zeros((50, 60), dtype=bool), "cyst")
     assert prompts == {"p0": [""], **{f"p{level}": ["no cyst"] for level in range(1, 7)}}

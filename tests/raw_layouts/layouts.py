@@ -146,6 +146,25 @@ def _pranet(folder: Path, rng: np.random.Generator, name: str) -> dict[str, np.n
     return truth
 
 
+def polypgen(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Six centers; JPEG masks of one or three channels, one of them empty; equal names in two centers."""
+    base, truth = folder / "PolypGen2021_MultiCenterData_v3", {}
+    for number in range(1, 7):
+        for stem in ("100H0050", f"C{number}_1"):
+            picture, mask = draw(rng)
+            mask &= (number, stem) != (2, "C2_1")
+            center = base / f"data_C{number}"
+            stored = mask if number % 2 else np.repeat(mask[..., None], 3, axis=2)
+            save(center / f"images_C{number}" / f"{stem}.jpg", picture)
+            save(center / f"masks_C{number}" / f"{stem}_mask.jpg", stored, quality=60)
+            truth[f"C{number}/{stem}"] = mask
+    sequence = base / "sequenceData" / "positive" / "seq1"
+    write_pairs(rng, ["seq1_1"], sequence / "images_seq1", sequence / "masks_seq1", ".jpg", "{}_mask.jpg")
+    (base / "data_C1" / "bbox_C1").mkdir()
+    (base / "data_C1" / "bbox_C1" / "100H0050_mask.txt").write_text("polyp 1 2 3 4")
+    return truth
+
+
 def busbra(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Two views of a patient; masks have a prefix of their own."""
     truth = {}
@@ -155,6 +174,22 @@ def busbra(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
             save(folder / "BUSBRA" / "Images" / f"bus_{patient:04d}-{side}.png", picture[..., 0])
             save(folder / "BUSBRA" / "Masks" / f"mask_{patient:04d}-{side}.png", mask)
             truth[f"bus_{patient:04d}-{side}"] = mask
+    return truth
+
+
+def bus_uclm(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """RGB masks: benign tumors are green, malignant ones red, of normal images the mask is black."""
+    base, truth = folder / "BUS-UCLM Breast ultrasound lesion segmentation dataset" / "BUS-UCLM", {}
+    for patient, channel in (("ALWI", 1), ("ANFO", 0), ("CHPA", None)):
+        for number in range(2):
+            picture, mask = draw(rng)
+            mask &= channel is not None
+            colored = np.zeros((*mask.shape, 3), np.uint8)
+            colored[..., channel or 0] = mask * np.uint8(255)
+            save(base / "images" / f"{patient}_{number:03d}.png", picture)
+            save(base / "masks" / f"{patient}_{number:03d}.png", colored)
+            truth[f"{patient}_{number:03d}"] = mask
+    (base / "INFO.csv").write_text("Image;Label\nALWI_000.png;Benign\n")
     return truth
 
 
@@ -198,7 +233,9 @@ LAYOUTS = {
     "colondb": lambda folder, rng: _pranet(folder, rng, "CVC-ColonDB"),
     "cvc300": lambda folder, rng: _pranet(folder, rng, "CVC-300"),
     "etis": lambda folder, rng: _pranet(folder, rng, "ETIS-LaribPolypDB"),
+    "polypgen": polypgen,
     "busbra": busbra,
+    "bus_uclm": bus_uclm,
     "busuc": split_folders,
     "buid": buid,
     "brisc": lambda folder, rng: split_folders(folder, rng, "brisc2025_x_{:05d}_me_co_t1"),

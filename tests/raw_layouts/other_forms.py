@@ -39,6 +39,19 @@ def btmri_download_all(folder: Path, rng: np.random.Generator) -> dict[str, np.n
     return truth
 
 
+def hyper_kvasir(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The pairs of Kvasir-SEG in all of HyperKvasir, whose other images have no masks."""
+    base, truth = folder / "hyper-kvasir" / "segmented-images", {}
+    for i in range(4):
+        picture, mask = draw(rng)
+        save(base / "images" / f"cju{i}abc.jpg", picture)
+        save(base / "masks" / f"cju{i}abc.jpg", mask, quality=60)
+        truth[f"cju{i}abc"] = mask
+    (base / "bounding-boxes.json").write_text("{}")
+    save(folder / "hyper-kvasir" / "unlabeled-images" / "images" / "other.jpg", picture)
+    return truth
+
+
 def lvit(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """The folders of LViT: images have the names of their masks, and the masks lie in labelcol/."""
     truth = {}
@@ -128,6 +141,7 @@ OTHER_FORMS = {
     "dfu, split anew": dfu_split_anew,
     "bkai, archives in an archive": bkai_archives,
     "btmri, all at once": btmri_download_all,
+    "kvasir_seg, HyperKvasir": hyper_kvasir,
     "qata_cov19, LViT": lvit,
     "etis, Kaggle": etis_of_kaggle,
     "etis, challenge": etis_of_the_challenge,

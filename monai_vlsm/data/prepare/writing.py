@@ -74,5 +74,6 @@ def _generated(case: RawCase, mask: Mask, facts: DatasetFacts, location_rule: Lo
         family=facts.family,  # type: ignore[arg-type]
         where=facts.where,
         location_rule=location_rule,
+        kind=case.kind,
         tell_empty=False,
     )

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.names import RASTER_SUFFIXES
+from monai_vlsm.data.pictures import open_picture
 from monai_vlsm.data.sets.facts import ASK, MEDCLIPSEG, NO_TERMS, DatasetFacts
 from monai_vlsm.data.sets.raw import (
     RawCase,
@@ -21,9 +25,12 @@ from monai_vlsm.data.sets.raw import (
     read_named_mask,
     union,
 )
-from monai_vlsm.errors import MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError
 
 _BREAST = "in the breast ultrasound image"
+_KINDS = ("malignant tumor", "benign tumor")
+"""What the red and the green of a mask of BUS-UCLM say."""
+_HALF = 127
 
 
 def _breast(name: str, title: str, **facts: Any) -> DatasetFacts:
@@ -111,6 +118,34 @@ def busuc(files: RawFiles) -> list[RawCase]:
     return [case for kind in kinds for case in pair(files, f"{kind}/images", f"{kind}/masks")]
 
 
+def uclm_patient(stem: str) -> str:
+    """Return the patient in a name such as ALWI_000."""
+    return stem.rpartition("_")[0]
+
+
+def bus_uclm(files: RawFiles) -> list[RawCase]:
+    """Read images/ and masks/; in a mask benign tumors are green and malignant ones red, of normal images it is black.
+
+    What p1 says is the same for all of them, so that it does not tell which images are normal.
+    """
+    masks = files.in_folder("masks")
+    cases = pair(files, "images", "masks", group=uclm_patient)
+    return [replace(case, kind=_kind_by_color(masks.get(case.key))) for case in cases]
+
+
+def _kind_by_color(mask: Path | None) -> str:
+    """Return what a mask says of its tumors; empty if there are none or of both kinds, or it cannot be read."""
+    if mask is None:
+        return ""
+    try:
+        with open_picture(mask) as picture:
+            bright = np.asarray(picture.convert("RGB")) > _HALF
+    except DataError:  # told when the mask is read
+        return ""
+    kinds = [kind for channel, kind in enumerate(_KINDS) if bright[..., channel].any()]
+    return kinds[0] if len(kinds) == 1 else ""
+
+
 def udiat(files: RawFiles) -> list[RawCase]:
     """Read original/ and GT/."""
     return pair(files, "original", "GT")
@@ -196,5 +231,19 @@ SETS = (
         medclipseg="BUID",
         evaluate_with="busi",
         read=buid,
+    ),
+    _breast(
+        "bus_uclm",
+        "BUS-UCLM",
+        source="https://data.mendeley.com/datasets/7fvgj4jsp7/3",
+        license="CC BY 4.0.",
+        citation=(
+            "N. Vallez et al.: BUS-UCLM: Breast ultrasound lesion segmentation dataset. Scientific Data 12 (2025) 242, "
+            "doi 10.1038/s41597-025-04562-3."
+        ),
+        size="683 images of 38 patients, 419 of them normal",
+        raw="the archive of Mendeley, or that of Kaggle's copy (BUS-UCLM/{images,masks}/)",
+        evaluate_with="busi",
+        read=bus_uclm,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from dataclasses import replace
 from typing import Any
 
 from monai_vlsm.data.sets.facts import ASK, DatasetFacts
@@ -25,11 +26,13 @@ _CLINICDB_STARTS = (
     *(479, 504, 529, 547, 572, 592),
 )
 _CLINICDB_FRAMES = 612
+_POLYPGEN_CENTERS = ("C1", "C2", "C3", "C4", "C5", "C6")
 
 
 def kvasir_seg(files: RawFiles) -> list[RawCase]:
-    """Read images/ and masks/ with JPEG masks."""
-    return pair(files, "images", "masks")
+    """Read images/ and masks/ with JPEG masks; of all of HyperKvasir those in segmented-images/ only."""
+    folder = "segmented-images/" if files.in_folder("segmented-images/images") else ""
+    return pair(files, f"{folder}images", f"{folder}masks")
 
 
 def bkai(files: RawFiles) -> list[RawCase]:
@@ -65,6 +68,15 @@ def etis(files: RawFiles) -> list[RawCase]:
     # The numbers of the other sets are the same.
     others = any(files.in_folder(f"{other}/images") for other in ("CVC-300", "CVC-ClinicDB", "CVC-ColonDB", "Kvasir"))
     return pranet or challenge or ([] if others else pair(files, "images", "masks"))
+
+
+def polypgen(files: RawFiles) -> list[RawCase]:
+    """Read the single frames of data_C1/ to data_C6/; the center is the group, and a folder of the prepared files."""
+    return [
+        replace(case, image=f"{center}/{case.image}", label=f"{center}/{case.label}", group=center)
+        for center in _POLYPGEN_CENTERS
+        for case in pair(files, f"images_{center}", f"masks_{center}", mask_stem="{}_mask".format, label_stem=str)
+    ]
 
 
 SETS = (
@@ -160,5 +172,20 @@ SETS = (
         medvlsm="etis_polyp",
         evaluate_with="kvasir_seg",
         read=etis,
+    ),
+    _polyps(
+        "polypgen",
+        "PolypGen",
+        source="https://www.synapse.org/Synapse:syn26376615 (login)",
+        license="CC BY 4.0.",
+        citation="S. Ali et al.: PolypGen. Scientific Data 10 (2023), doi 10.1038/s41597-023-01981-y.",
+        size="1537 single frames of six centers, some without a polyp",
+        raw="PolypGen2021_MultiCenterData_v3.zip (data_C1/ to data_C6/)",
+        leaks=(
+            "only the center of a frame is known, not its patient, of whom there are more than 300: intervals over six "
+            "centers are wide; the frames of sequences are not read"
+        ),
+        evaluate_with="kvasir_seg",
+        read=polypgen,
     ),
 )

@@ -40,6 +40,7 @@ class RawCase:
         image_source: the file to take over, or a function that gives (H, W) or (H, W, 3) uint8, upright.
         read_mask: gives (H, W) bool, upright.
         class_name: what the mask shows; empty for the class of the data set.
+        kind: what it shows more closely, told from p2 on; empty if it is not known.
         group: patient or sequence, which must not be in two splits; empty if it is not known.
         split: where the makers of the data set put it; empty if they did not say.
         prompts: written from what the raw files tell, for data sets that have such rules.
@@ -50,6 +51,7 @@ class RawCase:
     image_source: Path | Callable[[], NDArray[np.uint8]] = field(repr=False)
     read_mask: Callable[[], Mask] = field(repr=False)
     class_name: str = ""
+    kind: str = ""
     group: str = ""
     split: str = ""
     prompts: dict[str, list[str]] | None = field(default=None, repr=False)

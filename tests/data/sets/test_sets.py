@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import defaultdict
 from pathlib import Path
@@ -23,6 +24,12 @@ from monai_vlsm.data.sets.skin import uwaterloo_lesion
 from monai_vlsm.errors import DataError
 
 CASES = {**LAYOUTS, **OTHER_FORMS}
+
+
+def test_the_readme_names_every_data_set():
+    readme = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("## Data and bundles")[2].partition("```")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == set(DATASETS)
 
 
 @pytest.fixture(scope="module", params=sorted(CASES))
@@ -55,7 +62,7 @@ def test_every_case_is_there_and_nothing_is_skipped(converted):
 
 def test_masks_are_those_that_were_drawn(converted):
     name, truth, _, out = converted
-    lossy = name in ("kvasir_seg", "bkai")
+    lossy = name in ("kvasir_seg", "bkai", "polypgen")
     for key, mask in masks_of(out).items():
         differing = np.count_nonzero(mask != truth[key])
         assert differing <= (0.02 * mask.size if lossy else 0), key
@@ -134,6 +141,45 @@ def test_a_tumor_of_btmri_is_named_by_its_kind(tmp_path):
     assert found == {"Meningioma in the brain MRI.", "Glioma in the brain MRI.", "Pituitary tumor in the brain MRI."}
 
 
+def prompts_of(out: Path, level: str) -> dict[str, str]:
+    """Return the first sentence of a level by the stem of the mask."""
+    entries = [entry for split in load_splits(out).values() for entry in split]
+    return {Path(entry["label"]).stem: entry["prompts"][level][0] for entry in entries}
+
+
+def test_colors_of_bus_uclm_name_the_kind_of_tumor_from_p2_on(tmp_path):
+    LAYOUTS["bus_uclm"](tmp_path / "raw", np.random.default_rng(0))
+    prepare("bus_uclm", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert set(prompts_of(tmp_path / "out", "p1").values()) == {"Tumor in the breast ultrasound image."}
+    kinds = {"ALWI": "Benign tumor", "ANFO": "Malignant tumor", "CHPA": "No tumor"}
+    assert prompts_of(tmp_path / "out", "p2") == {
+        f"{patient}_{number:03d}": f"{kind} in the breast ultrasound image."
+        for patient, kind in kinds.items()
+        for number in range(2)
+    }
+
+
+def test_masks_of_bus_uclm_that_cannot_be_used_are_told(tmp_path):
+    LAYOUTS["bus_uclm"](tmp_path / "raw", np.random.default_rng(0))
+    masks = next((tmp_path / "raw").rglob("masks"))
+    (masks / "ALWI_000.png").unlink()
+    (masks / "ALWI_001.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (masks / "ANFO_000.png").write_text("<svg onload=alert(1)>")
+    report = prepare("bus_uclm", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert {key for _, _, key in report.skipped} == {"ALWI_000", "ALWI_001", "ANFO_000"}
+    assert report.entries["test"] == 3
+
+
+@pytest.mark.parametrize("color", [(255, 255, 255), (255, 255, 0)])
+def test_a_mask_of_both_colors_names_no_kind(color, tmp_path):
+    LAYOUTS["bus_uclm"](tmp_path / "raw", np.random.default_rng(0))
+    mask = next((tmp_path / "raw").rglob("masks/ALWI_000.png"))
+    pixels = np.array(Image.open(mask)).max(axis=-1, keepdims=True) // 255 * np.array(color, np.uint8)
+    Image.fromarray(pixels).save(mask)
+    prepare("bus_uclm", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert prompts_of(tmp_path / "out", "p2")["ALWI_000"] == "Tumor in the breast ultrasound image."
+
+
 @pytest.mark.parametrize(
     ("form", "count"),
     [
@@ -141,6 +187,8 @@ def test_a_tumor_of_btmri_is_named_by_its_kind(tmp_path):
         ("qata_cov19, LViT", 6),
         ("uwaterloo_skin, originals", 4),
         ("clinicdb, Kaggle", 4),
+        ("polypgen", 6),
+        ("bus_uclm", 3),
     ],
 )
 def test_groups_are_read_off_the_names(form, count, tmp_path):
@@ -148,6 +196,23 @@ def test_groups_are_read_off_the_names(form, count, tmp_path):
     prepare(form.split(",")[0], [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
     entries = [entry for split in load_splits(tmp_path / "out").values() for entry in split]
     assert len({entry["group"] for entry in entries}) == count
+
+
+def test_polypgen_is_split_by_center(tmp_path):
+    LAYOUTS["polypgen"](tmp_path / "raw", np.random.default_rng(0))
+    options = PrepareOptions("generated", "by_sequence")
+    prepare("polypgen", [tmp_path / "raw"], tmp_path / "out", options, progress=False)
+    centers = [{Path(e["image"]).parent.name for e in entries} for entries in load_splits(tmp_path / "out").values()]
+    assert sorted(center for found in centers for center in found) == ["C1", "C2", "C3", "C4", "C5", "C6"]
+    assert all(centers)
+
+
+def test_polypgen_takes_no_mask_of_another_center(tmp_path):
+    LAYOUTS["polypgen"](tmp_path / "raw", np.random.default_rng(0))
+    next((tmp_path / "raw").rglob("masks_C3/100H0050_mask.jpg")).unlink()
+    report = prepare("polypgen", [tmp_path / "raw"], tmp_path / "out", progress=False)
+    assert report.skipped == [("its mask '100H0050_mask' is missing", 1, "C3/100H0050")]
+    assert report.entries["test"] == 11
 
 
 def test_frames_of_clinicdb_follow_its_29_sequences():
