@@ -1,6 +1,7 @@
 """Handlers and metrics that MONAI and Ignite lack."""
 
 from .batch_metrics import BatchDiceMetric, BatchLossMetric
+from .calibrator import Calibrator
 from .checkpoint_saver import AtomicCheckpointSaver
 from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
@@ -15,6 +16,7 @@ __all__ = [
     "AtomicCheckpointSaver",
     "BatchDiceMetric",
     "BatchLossMetric",
+    "Calibrator",
     "EvaluationReport",
     "FolderGuard",
     "GradientClipper",

@@ -7,7 +7,7 @@ from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
 from .logits import LogitsToMaskd
 from .network_input import ToNetworkImaged, ToNetworkMaskd, ToPixelImaged, ToPixelMaskd
-from .presence import presence_score
+from .presence import EmptyAbsentd, ScorePresenced, presence_score
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
 from .score import ScoreMaskd
@@ -16,6 +16,7 @@ from .upright import UprightView
 
 __all__ = [
     "AttachPromptd",
+    "EmptyAbsentd",
     "EnsureSameSized",
     "LoadImageAnyd",
     "LoadLabelMapd",
@@ -23,6 +24,7 @@ __all__ = [
     "LogitsToMaskd",
     "SaveImageMaskd",
     "ScoreMaskd",
+    "ScorePresenced",
     "SelectPromptOrAbsentd",
     "SelectPromptd",
     "SqueezePictured",

@@ -10,6 +10,8 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
+from monai_vlsm.errors import DataError
+
 LOGITS = "logits"
 """Key under which the logits stay."""
 
@@ -23,10 +25,15 @@ class LogitsToMaskd(MapTransform):
     Args:
         keys: of the logits; of several, those of the last one are kept.
         threshold: probability in [0, 1] from which on a pixel is mask.
+
+    Raises:
+        DataError: if the threshold is a word: a training has no calibration that it could stand for.
     """
 
     def __init__(self, keys: KeysCollection, threshold: float, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
+        if isinstance(threshold, str):
+            raise DataError(f"a training has no calibration yet: 'threshold' must be a number, not {threshold!r}.")
         self.threshold = threshold
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
