@@ -36,12 +36,12 @@ _SHAPED = re.compile(r"(?<![\w-])(round|oval|irregular)-shaped(?![\w-])", re.IGN
 _FRAMES = (
     "{}",
     "a picture of {}",
-    "{}, as seen here",
-    "this shows {}",
-    "{}, in this case",
     "an image with {}",
-    "look for {}",
     "a medical image of {}",
+    "this shows {}",
+    "{}, as seen here",
+    "look for {}",
+    "{}, in this case",
     "here we see {}",
 )
 """What is put around a text. None names a side, and none is a negation."""
@@ -53,8 +53,7 @@ def paraphrases(prompt: str, count: int) -> list[str]:
     """Say the same in ``count`` other wordings, always the same ones for a prompt.
 
     A wording is the prompt in a frame such as "a picture of ...", every other one with words of size, shape and number
-    put by others of the same meaning. Class names, sides, and a negation stay as they are, and none is added. Case and the
-    period at the end are left out, which CLIP reads as hardly anything.
+    put by others of the same meaning. Class names, sides, and a negation stay as they are, and none is added.
 
     Args:
         prompt: any text; one longer than 40 words gets no frame, because its end would be cut off.
