@@ -3,6 +3,7 @@
 from monai_vlsm.statistics.intervals import group_means, summarize
 from monai_vlsm.statistics.paired import Paired, compare_paired, holm
 from monai_vlsm.statistics.ranking import auroc, false_positive_rate, risk_coverage
+from monai_vlsm.statistics.selection import rank_cases
 
 __all__ = [
     "Paired",
@@ -11,6 +12,7 @@ __all__ = [
     "false_positive_rate",
     "group_means",
     "holm",
+    "rank_cases",
     "risk_coverage",
     "summarize",
 ]
