@@ -9,6 +9,7 @@ from .folder_guard import FolderGuard
 from .gradient_clipper import GradientClipper
 from .mean_score import MeanScore
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
+from .prediction_table import PredictionTable
 from .progress import Progress
 from .training_state import TrainingState
 
@@ -22,6 +23,7 @@ __all__ = [
     "GradientClipper",
     "MeanScore",
     "OverlayHandler",
+    "PredictionTable",
     "Progress",
     "ResumableEarlyStop",
     "TensorBoardOverlayHandler",

@@ -6,15 +6,15 @@ import csv
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.statistics import summarize
-from monai_vlsm.statistics.columns import CASE, DISTANCES, SCORES
+from monai_vlsm.statistics import rank_cases, summarize
+from monai_vlsm.statistics.columns import CASE, DISTANCES, RANKED, SCORES
 from monai_vlsm.statistics.intervals import RESAMPLES
 
 _logger = logging.getLogger("monai_vlsm")
@@ -24,6 +24,8 @@ RULES = {
     "empty masks": "both empty: overlap metrics are 1; one empty: 0; distances are undefined, left out and counted",
     "interval": f"95 % percentile bootstrap of the mean, {RESAMPLES} resamples of whole groups (patients or "
     "sequences); an image whose group is not known is one of its own; none from a single group",
+    "selection": "masks in the order of each score: area under the mean of 1 - Dice over the share of masks kept, and "
+    "AUROC of finding those with a Dice below 0.5; less_last: the difference from the last score",
 }
 
 
@@ -80,6 +82,7 @@ class EvaluationReport:
             "without_group": sum(not row["group"] for row in self._rows),
             "empty_labels": sum(row["label_pixels"] == 0 for row in self._rows),
             "metrics": {name: summarize([row[name] for row in self._rows], units) for name in details},
+            **self._selection(units),
             "rules": RULES,
         }
         columns = [*CASE, *(name for name in SCORES if any(name in row for row in self._rows)), *details]
@@ -93,6 +96,13 @@ class EvaluationReport:
         with replace_whole(self.output_dir / "summary.json") as part:
             part.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         _logger.info("\n" + format_summary(summary) + f"\nwritten to {self.output_dir.absolute()}")
+
+    def _selection(self, units: Sequence[Hashable]) -> dict[str, Any]:
+        """Return how well the scores that cases have find those with a bad mask, if they have any."""
+        ranked = {name: [row.get(name, math.nan) for row in self._rows] for name in RANKED}
+        there = {name: values for name, values in ranked.items() if not all(map(math.isnan, values))}
+        dice = [row.get("dice", math.nan) for row in self._rows]
+        return {"selection": rank_cases(dice, there, units)} if there else {}
 
     def _apply_rules(self, name: str, value: float, row: Mapping[str, Any]) -> float:
         empty = (row["label_pixels"] == 0) + (row["pred_pixels"] == 0)

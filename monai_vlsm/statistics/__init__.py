@@ -3,6 +3,7 @@
 from monai_vlsm.statistics.intervals import group_means, summarize
 from monai_vlsm.statistics.paired import Paired, compare_paired, holm
 from monai_vlsm.statistics.ranking import auroc, false_positive_rate, highest_cut, risk_coverage
+from monai_vlsm.statistics.selection import rank_cases
 
 __all__ = [
     "Paired",
@@ -12,6 +13,7 @@ __all__ = [
     "group_means",
     "highest_cut",
     "holm",
+    "rank_cases",
     "risk_coverage",
     "summarize",
 ]

@@ -1,6 +1,7 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
 from .absent import SelectPromptOrAbsentd
+from .case_scores import CaseScoresd
 from .collate import collate_image
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
@@ -16,6 +17,7 @@ from .upright import UprightView
 
 __all__ = [
     "AttachPromptd",
+    "CaseScoresd",
     "EmptyAbsentd",
     "EnsureSameSized",
     "LoadImageAnyd",

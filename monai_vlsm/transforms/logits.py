@@ -42,11 +42,12 @@ class LogitsToMaskd(MapTransform):
         for key in self.key_iterator(result):
             result[LOGITS] = result[key].detach()
             mask = torch.empty_like(result[LOGITS])
-            result[key] = torch.ge(result[LOGITS], _logit(self.threshold), out=mask)
+            result[key] = torch.ge(result[LOGITS], logit_of(self.threshold), out=mask)
         return result
 
 
-def _logit(probability: float) -> float:
+def logit_of(probability: float) -> float:
+    """Return the logit of a probability in [0, 1], whose ends are infinite."""
     if probability in (0, 1):
         return math.inf if probability else -math.inf
     return math.log(probability / (1 - probability))
