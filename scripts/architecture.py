@@ -17,6 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data", "networks.blocks", "statistics"),
     ("data.sets", "data.check", "data.phantom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),
+    ("calibration",),
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),
     ("handlers",),
     ("predictor", "reports"),
@@ -28,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 HEAD = """# Rooms of the package
 
 Made by `python scripts/architecture.py` from the import statements, and held in step by `tests/test_structure.py`.
-Imports go down only; neither modules nor rooms import each other in a circle. `data`, `data.*`, `bundle` and
-`pages` import no PyTorch.
+Imports go down only; neither modules nor rooms import each other in a circle. `data`, `data.*`, `bundle`,
+`calibration` and `pages` import no PyTorch.
 
 An arrow reads "imports"; where a room imports another through a third, only the longer way is drawn.
 """

@@ -88,6 +88,7 @@ def test_every_room_is_on_a_floor_once_and_has_modules():
         "statistics",
         "pages",
         "bundle",
+        "calibration",
         "commands",
     ],
 )

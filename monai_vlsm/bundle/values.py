@@ -70,6 +70,13 @@ def _or_null(rule: Rule) -> Rule:
     return Rule(f"{rule.expected}, or null", lambda value: value is None or rule.accepts(value))
 
 
+def _or_word(rule: Rule, *words: str) -> Rule:
+    return Rule(
+        f"{rule.expected}, or {' or '.join(map(repr, words))}",
+        lambda value: rule.accepts(value) or (isinstance(value, str) and value in words),
+    )
+
+
 def _is_below(path: str) -> bool:
     parts = PureWindowsPath(path)  # it takes both kinds of slash
     return not (parts.anchor or PurePosixPath(path).anchor or ".." in parts.parts)
@@ -92,6 +99,7 @@ RULES = {
     "adapt_cond": _SWITCH,
     "adapt_text": _SWITCH,
     "adapt_vision": _SWITCH,
+    "alpha": _number(0.001, 0.999),
     "amp": _SWITCH,
     "backbone": _NAME,
     "batch_size": _whole(1, 4096),
@@ -120,6 +128,7 @@ RULES = {
     "max_gradient_norm": _number(1e-12, 1e6),
     "method": _word("a method such as 'dense' or 'shallow'", r"[a-z]{1,50}(_[a-z]{1,50}){0,3}"),
     "min_delta": _number(0, 1),
+    "min_presence": _or_null(_number(0, 1)),
     "negative_fraction": _number(0, 1),
     "num_workers": _or_null(_whole(0, 256)),
     "output_dir": _PLACE,
@@ -128,9 +137,10 @@ RULES = {
     "prompt": _text(LONGEST_PROMPT),
     "prompt_level": _word("'random' or a level such as 'p1'", r"random|p[0-9]{1,3}"),
     "seed": _whole(0, 2**32 - 1),
-    "split": _word("'training', 'validation' or 'test'", r"training|validation|test"),
+    "sensitivity": _number(0.5, 1),
+    "split": _word("'training', 'validation', 'calibration' or 'test'", "training|validation|calibration|test"),
     "surface_tolerance": _number(0, 1000),
-    "threshold": _number(0, 1),
+    "threshold": _or_word(_number(0, 1), "best_dice", "risk_control"),
     "train_fraction": _number(1e-6, 1),
     "val_interval": _whole(1, 100_000),
     "val_prompt_level": _word("a level such as 'p1'", r"p[0-9]{1,3}"),

@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 from monai_vlsm.data.names import IMAGE_SUFFIXES, is_image, natural_order
-from monai_vlsm.data.splits import SPLITS, nested_subset
+from monai_vlsm.data.splits import CALIBRATION, SPLITS, nested_subset
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -20,6 +20,8 @@ DATALIST_NAME = "datalist.json"
 
 PUBLISHED_FILES = {"training": "train.json", "validation": "val.json", "test": "test.json"}
 """Names of the annotations of naamiinepal/medvlsm."""
+
+_READ = (*SPLITS, CALIBRATION)
 
 
 def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, seed: int = 0) -> list[dict[str, Any]]:
@@ -29,7 +31,7 @@ def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, se
 
     Args:
         dataset_dir: folder of the data set.
-        split: one of ``SPLITS``.
+        split: one of ``SPLITS``, or ``calibration`` where ``datalist.json`` has one.
         fraction: of the training images to keep, for experiments with little data: the subset in the datalist if it
             has one of this size (as published), else a drawn one that holds all smaller ones. A patient or sequence
             is kept or left out as a whole. Other splits are always whole.
@@ -43,12 +45,12 @@ def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, se
         MissingFileError: if the folder, its annotations or a file named there is missing.
         DataError: if the annotations cannot be read, have another structure, or no entry in this split.
     """
-    if split not in SPLITS:
-        raise DataError(f"expected a split out of {', '.join(SPLITS)}, got {split!r}: correct its name.")
+    if split not in _READ:
+        raise DataError(f"expected a split out of {', '.join(_READ)}, got {split!r}: correct its name.")
     folder = _existing_folder(dataset_dir)
     source, entries = _read_split(folder, split)
     if not entries:
-        filled = [other for other in SPLITS if other != split and _read_split(folder, other)[1]]
+        filled = [other for other in _READ if other != split and _read_split(folder, other)[1]]
         raise DataError(
             f"expected entries in split {split!r}, but it is empty in {str(source)!r}; "
             f"splits with entries: {', '.join(filled) or 'none'}. Choose one of these, or prepare the data set anew."
@@ -63,13 +65,19 @@ def load_datalist(dataset_dir: str | Path, split: str, fraction: float = 1.0, se
 def load_splits(dataset_dir: str | Path) -> dict[str, list[dict[str, Any]]]:
     """Read the entries of all splits as ``load_datalist`` does; splits may be empty and files missing.
 
+    ``calibration`` is among them where it has entries.
+
     Raises:
         MissingFileError: if the folder or its annotations are missing.
         DataError: if the annotations cannot be read or have another structure.
     """
     folder = _existing_folder(dataset_dir)
-    read = {split: _read_split(folder, split) for split in SPLITS}
-    return {split: _checked_entries(entries, source, folder) for split, (source, entries) in read.items()}
+    read = {split: _read_split(folder, split) for split in _READ}
+    return {
+        split: _checked_entries(entries, source, folder)
+        for split, (source, entries) in read.items()
+        if entries or split in SPLITS
+    }
 
 
 def write_datalist(
@@ -185,6 +193,8 @@ def _read_split(folder: Path, split: str) -> tuple[Path, list[Any]]:
             f"expected {DATALIST_NAME!r} or the published layout (images/, masks/, anns/) in {str(folder)!r}, "
             f"found neither. {_how(folder)}"
         )
+    if split not in PUBLISHED_FILES:
+        return folder / "anns", []
     source = folder / "anns" / PUBLISHED_FILES[split]
     if not source.is_file():
         raise MissingFileError(f"expected the annotations of split {split!r} in {str(source)!r}, which is missing.")

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from monai_vlsm.errors import DataError
 
 SPLITS = ("training", "validation", "test")
+CALIBRATION = "calibration"
+"""A split that a datalist may have besides: entries kept for calibration alone."""
 FRACTIONS = (0.8, 0.1, 0.1)
 """Of the items for training, validation and test, where nobody asks for others."""
 _TRIES = 10

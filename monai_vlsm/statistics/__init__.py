@@ -2,7 +2,7 @@
 
 from monai_vlsm.statistics.intervals import group_means, summarize
 from monai_vlsm.statistics.paired import Paired, compare_paired, holm
-from monai_vlsm.statistics.ranking import auroc, false_positive_rate, risk_coverage
+from monai_vlsm.statistics.ranking import auroc, false_positive_rate, highest_cut, risk_coverage
 
 __all__ = [
     "Paired",
@@ -10,6 +10,7 @@ __all__ = [
     "compare_paired",
     "false_positive_rate",
     "group_means",
+    "highest_cut",
     "holm",
     "risk_coverage",
     "summarize",

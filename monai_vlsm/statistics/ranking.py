@@ -25,8 +25,8 @@ def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
     return float(above / (positives * (len(truth) - positives)))
 
 
-def false_positive_rate(scores: Sequence[float], positive: Sequence[bool], sensitivity: float = 0.95) -> float:
-    """Return the share of negative cases at or above the highest cut that keeps enough of the positive ones.
+def highest_cut(scores: Sequence[float], positive: Sequence[bool], sensitivity: float = 0.95) -> float:
+    """Return the highest score that enough of the positive cases reach.
 
     Args:
         scores: higher is more likely positive.
@@ -41,7 +41,13 @@ def false_positive_rate(scores: Sequence[float], positive: Sequence[bool], sensi
         raise DataError(f"expected a sensitivity above 0 and up to 1, got {sensitivity!r}: 0.95 is usual.")
     # 0.55 of 100 is a little more than 55 in floats.
     kept = math.ceil(sensitivity * truth.sum() - 1e-9)
-    cut = np.sort(numbers[truth])[-kept]
+    return float(np.sort(numbers[truth])[-kept])
+
+
+def false_positive_rate(scores: Sequence[float], positive: Sequence[bool], sensitivity: float = 0.95) -> float:
+    """Return the share of negative cases at or above :func:`highest_cut`, whose arguments these are."""
+    cut = highest_cut(scores, positive, sensitivity)
+    numbers, truth = _checked(scores, positive)
     return float((numbers[~truth] >= cut).mean())
 
 

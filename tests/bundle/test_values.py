@@ -116,7 +116,9 @@ def test_every_value_of_the_template_keeps_its_own_rule(name):
 
 def test_the_command_line_ends_with_one_message_for_a_bad_value(trained, tmp_path):
     edit(trained, lambda config: config.update(threshold="x"))
-    with pytest.raises(DataError, match="'threshold' must be a number from 0 to 1, not 'x'"):
+    with pytest.raises(
+        DataError, match="'threshold' must be a number from 0 to 1, or 'best_dice' or 'risk_control', not 'x'"
+    ):
         main(["predict", str(tmp_path), "--bundle", str(trained)])
 
 

@@ -109,6 +109,18 @@ def test_an_unknown_split_is_refused_and_named(folder):
         load_datalist(folder, "val")
 
 
+def test_a_split_kept_for_calibration_is_read_where_there_is_one(folder):
+    write_json(folder, {"training": [entry()], "calibration": [entry("2.png")]})
+    assert [found["image"] for found in load_datalist(folder, "calibration")] == [str(folder / "images/2.png")]
+    assert list(load_splits(folder)) == [*SPLITS, "calibration"]
+
+
+def test_a_data_set_without_a_split_for_calibration_says_which_it_has(published):
+    assert list(load_splits(published)) == [*SPLITS]
+    with pytest.raises(DataError, match=r"'calibration', but it is empty.*splits with entries: training, test"):
+        load_datalist(published, "calibration")
+
+
 def test_a_missing_folder_is_named_with_the_command_that_makes_it(tmp_path):
     with pytest.raises(MissingFileError) as error:
         load_datalist(tmp_path / "busi", "test")

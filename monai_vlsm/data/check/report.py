@@ -13,7 +13,6 @@ import numpy as np
 
 from monai_vlsm.data.check.files import Entries, FileFacts, Finding, check_files
 from monai_vlsm.data.check.prompts import check_balance, check_prompts, count_classes
-from monai_vlsm.data.datalist import SPLITS
 
 
 @dataclass
@@ -76,7 +75,7 @@ def _check_duplicates(entries: Entries, files: FileFacts) -> Iterable[Finding]:
     across, within = [], []
     for place in places.values():
         if len(place) > 1:
-            across.append(_join(f"{split}: {name}" for split in SPLITS for name in sorted(place.get(split, ()))))
+            across.append(_join(f"{split}: {name}" for split, names in place.items() for name in sorted(names)))
         elif len(names := next(iter(place.values()))) > 1:
             within.append(_join(sorted(names)))
     if across:
