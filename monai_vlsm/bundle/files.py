@@ -20,7 +20,7 @@ _DEEPEST = 32
 """Levels of a configuration; our own have 7."""
 
 _DOCUMENT = r"md|txt|pdf|png|jpe?g|gif|svg|csv"
-_RESULT = rf"{_DOCUMENT}|json|jsonl|nii|nii\.gz|pt|db|log|yaml"
+_RESULT = rf"{_DOCUMENT}|html|json|jsonl|nii|nii\.gz|pt|db|log|yaml"
 _KNOWN = re.compile(
     r"(.*/)?(\.DS_Store|Thumbs\.db|desktop\.ini)"  # file managers leave these, whoever looks into a folder
     r"|LICENSE|README\.md|\.gitattributes|large_files\.yml"

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import os
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from monai_vlsm.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
     from monai_vlsm.data.check import CheckReport
@@ -39,69 +34,12 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from tqdm.auto import tqdm
+    from monai_vlsm.reports.data_check import check_dataset
 
-    from monai_vlsm.data import load_splits
-    from monai_vlsm.data.check import check_entries, read_files
-    from monai_vlsm.transforms import LoadLabelMapd, LoadMaskd, load_image
-
-    entries = load_splits(arguments.dataset)
-    if not any(entries.values()):
-        raise DataError(
-            f"expected entries in the data set {str(arguments.dataset)!r}, got none in any of {', '.join(entries)}: "
-            "are the splits called like this in its datalist?"
-        )
-    groups, source = _groups(entries, arguments.dataset, arguments.group_pattern)
-    count_tokens, tokenizer = _token_counter(arguments.backbone)
-
-    def read(transform: Any, path: str) -> Any:
-        return transform({"file": path})["file"].numpy()
-
-    transforms = (LoadMaskd("file"), LoadLabelMapd("file", any_color=True))
-    progress = partial(tqdm, desc="Reading", unit="file")
-    mask, values = (partial(read, transform) for transform in transforms)
-    files = read_files(entries, lambda path: load_image(path).numpy(), mask, values, progress)
-    report = check_entries(entries, files, arguments.dataset, groups, count_tokens)
-    print(_text(report, None if arguments.all else _SHOWN))
-    print(f"groups: {source}\ntokens: counted with the tokenizer of {tokenizer}")
-    return int(bool(report.errors))
-
-
-def _groups(
-    entries: Mapping[str, Sequence[Mapping[str, Any]]], folder: Path, pattern: str | None
-) -> tuple[dict[str, str], str]:
-    """Return the group of each image, and where it was read."""
-    from monai_vlsm.custom_data.matching import group_names
-    from monai_vlsm.custom_data.request import compile_pattern
-    from monai_vlsm.data.names import stem_below
-
-    items = [entry for split in entries.values() for entry in split]
-    if pattern is None:
-        groups = {entry["image"]: entry["group"] for entry in items if "group" in entry}
-        if not groups:
-            return {}, "not known, so not checked: give --group-pattern if images belong to patients or sequences"
-        return groups, "as the datalist names them"
-    images = list(dict.fromkeys(entry["image"] for entry in items))
-    below = Path(os.path.abspath(folder.expanduser()))
-    stems = [stem_below(Path(image), below).removeprefix("images/") for image in images]
-    groups_of_images = group_names(stems, compile_pattern(pattern, "--group-pattern"))
-    return dict(zip(images, groups_of_images, strict=True)), f"as {pattern!r} finds them in the names"
-
-
-def _token_counter(backbone: str | None) -> tuple[Callable[[Sequence[str]], list[int]], str]:
-    """Return what counts tokens; without the tokenizer of the default backbone, that of ``tiny``."""
-    from monai_vlsm.networks import load_tokenizer
-    from monai_vlsm.networks.backbone import resolve_name
-
-    name = resolve_name(backbone)
-    told = repr(name)
-    try:
-        tokenizer = load_tokenizer(name, cached_only=backbone is None)
-    except MissingFileError:
-        if backbone is not None:
-            raise
-        tokenizer, told = load_tokenizer("tiny"), f"'tiny', as that of {name!r} is not on this machine"
-    return lambda texts: [len(ids) for ids in tokenizer(list(texts), verbose=False)["input_ids"]] if texts else [], told
+    checked = check_dataset(arguments.dataset, arguments.group_pattern, arguments.backbone)
+    print(_text(checked.report, None if arguments.all else _SHOWN))
+    print(f"groups: {checked.groups}\ntokens: counted with the tokenizer of {checked.tokenizer}")
+    return int(bool(checked.report.errors))
 
 
 def _text(report: CheckReport, shown: int | None) -> str:

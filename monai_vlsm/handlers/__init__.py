@@ -7,6 +7,7 @@ from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
 from .folder_guard import FolderGuard
 from .gradient_clipper import GradientClipper
+from .made_with import made_with
 from .mean_score import MeanScore
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
 from .prediction_table import PredictionTable
@@ -28,4 +29,5 @@ __all__ = [
     "ResumableEarlyStop",
     "TensorBoardOverlayHandler",
     "TrainingState",
+    "made_with",
 ]

@@ -60,12 +60,7 @@ class OverlayHandler:
         yield from zip(state.batch, state.output, strict=True)
 
     def _pictures(self, image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """Return image (H, W, 3), prediction (H, W) and annotation (H, W) or None, all upright."""
-        view = UprightView.of(image)
-        best = _largest_slice(pred.as_subclass(torch.Tensor)) if pred.ndim == 4 else 0
-        picture, mask = (_one_picture(item, view, best) for item in (image, pred))
-        truth = None if label is None else _one_picture(label, view, best)[0].cpu().numpy()
-        return _channels_last(as_unit(picture)), mask[0].cpu().numpy(), truth
+        return upright_pictures(image, pred, label)
 
     def _write(self, engine: Engine) -> None:
         if not self._overlays:
@@ -102,6 +97,20 @@ class TensorBoardOverlayHandler(OverlayHandler):
         for index, (_, overlay) in enumerate(self._overlays):
             self.summary_writer.add_image(f"validation/case {index}", overlay, engine.state.epoch, dataformats="HWC")
         self.summary_writer.flush()
+
+
+def upright_pictures(image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Return what :func:`.draw_overlay` takes: image (H, W, 3), prediction (H, W), annotation (H, W) or None, upright.
+
+    Args:
+        image: (C, W, H[, D]) as it was loaded.
+        pred, label: (1, W, H[, D]); of a volume the slice with most of ``pred`` is shown.
+    """
+    view = UprightView.of(image)
+    best = _largest_slice(pred.as_subclass(torch.Tensor)) if pred.ndim == 4 else 0
+    picture, mask = (_one_picture(item, view, best) for item in (image, pred))
+    truth = None if label is None else _one_picture(label, view, best)[0].cpu().numpy()
+    return _channels_last(as_unit(picture)), mask[0].cpu().numpy(), truth
 
 
 def _one_picture(image: torch.Tensor, view: UprightView, index: int) -> torch.Tensor:

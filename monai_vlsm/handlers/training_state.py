@@ -15,6 +15,7 @@ from ignite.utils import manual_seed
 from monai_vlsm.data.whole import remove_abandoned
 from monai_vlsm.datasets.seeded_cache_dataset import SeededCacheDataset, mix_seeds
 from monai_vlsm.errors import DataError
+from monai_vlsm.handlers.made_with import made_with
 from monai_vlsm.networks.saving import save_whole
 
 _FORMAT = 2
@@ -59,6 +60,7 @@ class TrainingState:
         self.settings = dict(settings or {})
         self.resume = resume
         self._seed = 0
+        self._made_with: dict[str, Any] = {}
         self._is_own = False
 
     def attach(self, engine: Engine) -> None:
@@ -74,6 +76,7 @@ class TrainingState:
             remove_abandoned(self.path, seconds=0)
         self._seed = torch.initial_seed()
         self.settings |= _measured(engine, self.dataset)
+        self._made_with = made_with(engine.state.device)  # type: ignore[attr-defined]
         if self.resume and self._all_have_it():
             self._resume(engine)
         elif self.resume:
@@ -152,6 +155,7 @@ class TrainingState:
         state = {
             "format": _FORMAT,
             "settings": self.settings,
+            "made_with": self._made_with,
             "seed": self._seed,
             "epoch": engine.state.epoch,
             **{name: vars(self.evaluator.state)[name] for name in ("best_metric", "best_metric_epoch")},

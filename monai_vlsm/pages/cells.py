@@ -23,12 +23,17 @@ class Interval:
     low: float | None
     high: float | None
 
+    def parts(self) -> tuple[str, str]:
+        """Return the number and its bounds as people read them; the bounds are empty where one is unknown."""
+        middle, low, high = (_real(float(number)) if is_known(number) else UNKNOWN for number in astuple(self))
+        return middle, "" if UNKNOWN in (low, high) else f"{low} to {high}"
+
 
 def shown(value: object) -> str:
     """Return a value as people read it: three decimals, thousands with commas, yes and no."""
     if isinstance(value, Interval):
-        middle, low, high = (_real(float(number)) if is_known(number) else UNKNOWN for number in astuple(value))
-        return middle if UNKNOWN in (low, high) else f"{middle} ({low} to {high})"
+        middle, bounds = value.parts()
+        return f"{middle} ({bounds})" if bounds else middle
     if value is None or value == "":
         return UNKNOWN
     if isinstance(value, bool):

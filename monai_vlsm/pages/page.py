@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.pages.cells import is_numeric, shown
+from monai_vlsm.pages.cells import Interval, is_numeric, shown
 from monai_vlsm.pages.markup import Markup, element, escaped, joined
 from monai_vlsm.pages.pictures import Picture, picture_row
 
@@ -55,10 +55,15 @@ class Page:
         """Add a paragraph."""
         self._add(element("p", text))
 
-    def facts(self, facts: Mapping[str, object]) -> None:
-        """Add names with a value each."""
-        pairs = (joined(element("dt", name), element("dd", shown(value))) for name, value in facts.items())
-        self._add(element("dl", *pairs))
+    def facts(self, facts: Mapping[str, object], short: bool = False) -> None:
+        """Add names with a value each.
+
+        Args:
+            facts: values by name.
+            short: whether all of them are so short that several have room beside each other.
+        """
+        pairs = (element("div", element("dt", name), element("dd", shown(value))) for name, value in facts.items())
+        self._add(element("dl", *pairs, class_="short" if short else None))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[object]], caption: str = "") -> None:
         """Add a table; columns of numbers stand to the right, the first cell names its row.
@@ -72,7 +77,7 @@ class Page:
         classes = ["number" if is_right else None for is_right in numeric] or [None] * len(header)
         heads = (element("th", name, scope="col", class_=class_) for name, class_ in zip(header, classes, strict=True))
         body = (
-            element("tr", element("th", shown(row[0]), scope="row", class_=classes[0]), *_cells(row[1:], classes[1:]))
+            element("tr", element("th", _cell(row[0]), scope="row", class_=classes[0]), *_cells(row[1:], classes[1:]))
             for row in rows[:MOST_ROWS]
         )
         told = element("caption", caption) if caption else ""
@@ -125,7 +130,15 @@ class Page:
 
 
 def _cells(values: Sequence[object], classes: Sequence[str | None]) -> list[Markup]:
-    return [element("td", shown(value), class_=class_) for value, class_ in zip(values, classes, strict=True)]
+    return [element("td", _cell(value), class_=class_) for value, class_ in zip(values, classes, strict=True)]
+
+
+def _cell(value: object) -> Markup:
+    """Return a value as it stands in a table, an interval with its bounds below the number."""
+    if not isinstance(value, Interval):
+        return escaped(shown(value))
+    middle, bounds = value.parts()
+    return joined(middle, " ", element("small", bounds)) if bounds else escaped(middle)
 
 
 def _head(title: str) -> Markup:
