@@ -36,6 +36,7 @@ class DatasetFacts:
         where: end of a sentence in these prompts.
         medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
         medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
+        texts: what texts for prompts its raw files hold, in a word or two; they are used where nothing was published.
         leaks: what of its published split is in training and in another split, with the --split that mends it if any
             does, and what else makes results look better than they are.
         read: makes cases of its raw files; none where only the form of MedCLIPSeg is known.
@@ -66,6 +67,7 @@ class DatasetFacts:
     where: str = "in the image"
     medvlsm: str = ""
     medclipseg: str = ""
+    texts: str = ""
     leaks: str = ""
     evaluate_with: str = ""
     backbone: str = "CIDAS/clipseg-rd64-refined"
