@@ -116,6 +116,28 @@ def qata_cov19(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return truth
 
 
+MOSMED = {
+    "Train": ["Morozov_study_0255_9", "Morozov_study_0255_10", "Jun_coronacases_case1_119", "bjorke_8", "bjorke_9"],
+    "Val": ["Jun_radiopaedia_10_85902_3_case12_107"],
+    "Test": ["Morozov_study_0256_9", "Jun_coronacases_case2_120"],
+}
+"""Names of slices by the part in which LViT has them."""
+
+
+def mosmed_sheet(stems: list[str]) -> list[tuple[str, str]]:
+    """Titles and rows of a sheet of LViT."""
+    return [("Image", "Description"), *((f"{stem}.png", f"Unilateral infection, {stem}.\n") for stem in stems)]
+
+
+def mosmed(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Kaggle's frames/ and masks/, and the sheets of LViT beside them."""
+    stems = [stem for part in MOSMED.values() for stem in part]
+    names = {"Train": "Train_text_MosMedData+ 1", "Val": "Val_text_MosMedData+ 1", "Test": "Test_text_MosMedData+"}
+    for part, name in names.items():
+        write_sheet(folder / f"{name}.xlsx", *mosmed_sheet(MOSMED[part]))
+    return write_pairs(rng, stems, folder / "archive" / "frames", folder / "archive" / "masks")
+
+
 def eus(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """A folder per patient; healthy frames have no mask at all."""
     truth = {}
@@ -264,6 +286,7 @@ LAYOUTS = {
     "dfu": dfu,
     "busi": busi,
     "qata_cov19": qata_cov19,
+    "mosmed": mosmed,
     "eus": eus,
     "isic18": isic18,
     "udiat": udiat,

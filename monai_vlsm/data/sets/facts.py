@@ -40,6 +40,7 @@ class DatasetFacts:
         leaks: what of its published split is in training and in another split, with the --split that mends it if any
             does, and what else makes results look better than they are.
         read: makes cases of its raw files; none where only the form of MedCLIPSeg is known.
+        finish: adds to the cases of either form what other raw files tell.
         group: in the form of MedCLIPSeg, from the stem of an image to its patient or sequence; empty if not known.
         class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
         evaluate_with: bundle whose network is evaluated on it; such a set has no bundle of its own.
@@ -76,5 +77,6 @@ class DatasetFacts:
     max_epochs: int = 200
     lr_patience: int = 5
     read: Callable[[RawFiles], list[RawCase]] = lambda files: []
+    finish: Callable[[list[RawCase], RawFiles], list[RawCase]] = lambda cases, files: cases
     group: Callable[[str], str] = lambda stem: ""
     class_of: Callable[[str], str] = lambda stem: ""
