@@ -6,18 +6,16 @@ from collections.abc import Sequence
 
 import torch
 
-from monai_vlsm.transforms.logits import logit_of
-
 
 class CaseScorer:
     """Add up what the masks of a case tell, part by part, at the size that the network sees.
 
     Args:
-        threshold: probability from which a pixel belongs to a mask.
+        limit: logit from which a pixel belongs to a mask.
     """
 
-    def __init__(self, threshold: float) -> None:
-        self._limit = logit_of(threshold)
+    def __init__(self, limit: float) -> None:
+        self._limit = limit
         self._shared: list[torch.Tensor] = []
         self._sums: list[torch.Tensor] = []
         self._largest: list[torch.Tensor] = []
@@ -42,7 +40,7 @@ class CaseScorer:
         sizes = shared.diagonal()
         total = sizes[:, None] + sizes
         dice = torch.where(total > 0, 2 * shared / total.clamp(min=1), 1.0)
-        return float(dice[tuple(torch.triu_indices(*dice.shape, offset=1))].mean())
+        return float(dice[tuple(torch.triu_indices(len(dice), len(dice), offset=1))].mean())
 
     def mean_probability(self) -> float:
         """Return that of the pixels in the mask; of an empty one, 1 less the largest probability of any pixel."""

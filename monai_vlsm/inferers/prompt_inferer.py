@@ -37,7 +37,7 @@ class PromptInferer(Inferer):
             and at the size that the network sees; the answer stays what it is without. Its metadata get ``agreement``
             (NaN where there are none, or the prompt is given as tokens) and ``mean_probability``, each (B,), see
             :class:`.CaseScoresd`. None computes neither.
-        threshold: probability from which a pixel belongs to these masks.
+        limit: logit from which a pixel belongs to these masks.
     """
 
     def __init__(
@@ -46,13 +46,13 @@ class PromptInferer(Inferer):
         image_size: int | None = None,
         batch_size: int = 8,
         paraphrases: int | None = None,
-        threshold: float = 0.5,
+        limit: float = 0.0,
     ) -> None:
         self.prompt = prompt
         self.image_size = image_size
         self.batch_size = batch_size
         self.paraphrases = paraphrases
-        self.threshold = threshold
+        self.limit = limit
         self._embeddings = PromptEmbeddings()
 
     @torch.no_grad()
@@ -82,7 +82,7 @@ class PromptInferer(Inferer):
         prompts = self._prompts(inputs, input_ids, attention_mask)
         # In the order of the image in memory, in which it is written and read fastest.
         result = torch.empty_like(inputs.as_subclass(torch.Tensor)[:, :1], dtype=torch.float32)
-        scorers = [] if self.paraphrases is None else [CaseScorer(self.threshold) for _ in prompts]
+        scorers = [] if self.paraphrases is None else [CaseScorer(self.limit) for _ in prompts]
         for index, (image, prompt) in enumerate(zip(inputs.as_subclass(torch.Tensor), prompts, strict=True)):
             view = UprightView.of(inputs, index)
             segment = self._segmenter(network, bare, self._wordings(prompt), inputs.device)
@@ -93,8 +93,9 @@ class PromptInferer(Inferer):
             like = MetaTensor([]).copy_meta_from(inputs, copy_attr=False)
             result = convert_to_dst_type(result, like, device=result.device)[0]
         if scorers:
-            result.meta[AGREEMENT] = torch.tensor([scorer.agreement() for scorer in scorers])
-            result.meta[MEAN_PROBABILITY] = torch.tensor([scorer.mean_probability() for scorer in scorers])
+            meta: dict[str, Any] = result.meta  # type: ignore[attr-defined]
+            meta[AGREEMENT] = torch.tensor([scorer.agreement() for scorer in scorers])
+            meta[MEAN_PROBABILITY] = torch.tensor([scorer.mean_probability() for scorer in scorers])
         return result
 
     def _wordings(self, prompt: Prompt) -> list[Prompt]:

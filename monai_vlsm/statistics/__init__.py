@@ -1,5 +1,6 @@
 """Intervals, rankings and paired comparisons of scores per case; numpy and scipy only."""
 
+from monai_vlsm.statistics.absence import rank_presence
 from monai_vlsm.statistics.intervals import group_means, summarize
 from monai_vlsm.statistics.paired import Paired, compare_paired, holm
 from monai_vlsm.statistics.ranking import auroc, false_positive_rate, highest_cut, risk_coverage
@@ -14,6 +15,7 @@ __all__ = [
     "highest_cut",
     "holm",
     "rank_cases",
+    "rank_presence",
     "risk_coverage",
     "summarize",
 ]

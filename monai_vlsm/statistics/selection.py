@@ -49,7 +49,7 @@ def rank_cases(
     if not len(risk):
         return result
     measured = _measure(risk, values)
-    drawn = [_measure(risk[at], values[:, at]) for at in _resampled(units[kept], resamples, seed)]
+    drawn = [_measure(risk[at], values[:, at]) for at in resampled(units[kept], resamples, seed)]
     draws = np.array(drawn).reshape(-1, *measured.shape)
     return {
         **result,
@@ -89,7 +89,7 @@ def _is_bad(risk: Floats) -> NDArray[np.bool_]:
     return risk > 1 - BAD_DICE
 
 
-def _resampled(units: NDArray[np.intp], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+def resampled(units: NDArray[np.intp], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
     """Yield the places of the cases in each resample of whole groups; none where there is one group only."""
     members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
     rng = np.random.default_rng(seed)
