@@ -107,8 +107,8 @@ def chosen_folders(protocol: Protocol, data: Path, chosen: Sequence[str] | None)
     if not found.keys() & BUNDLES.keys():
         raise DataError(
             f"expected prepared data sets below {str(data.absolute())!r}, such as {protocol.datasets[0]!r}, found "
-            f"none. Make one with: python -m monai_vlsm prepare {protocol.datasets[0]} --source DOWNLOAD, or name it as "
-            "NAME=FOLDER."
+            f"none. Make one with: python -m monai_vlsm prepare {protocol.datasets[0]} --source DOWNLOAD, or name it "
+            "as NAME=FOLDER."
         )
     for folder in found.values():
         _require_prompts(protocol, folder)
