@@ -12,6 +12,7 @@ from raw_layouts import LAYOUTS
 from raw_layouts.drawing import write_sheet
 from raw_layouts.layouts import BIRADS
 
+from monai_vlsm.__main__ import main
 from monai_vlsm.data.datalist import load_splits
 from monai_vlsm.data.prepare import prepare
 from monai_vlsm.data.sets.birads import birads_prompts
@@ -83,6 +84,13 @@ def test_what_is_no_word_of_birads_is_not_told(row):
 
 def test_archive_and_sheet_can_be_given_one_by_one(raw, tmp_path):
     prepare("breast", [*raw.glob("*.zip"), sheet_in(raw)], tmp_path / "out", progress=False)
+    assert entries_of(tmp_path / "out")["case002"]["prompts"]["p2"] == [f"Oval tumor {WHERE}."]
+
+
+def test_archive_and_sheet_are_fetched(raw, tmp_path, monkeypatch):
+    fetch = "monai_vlsm.data.prepare.download.download"
+    monkeypatch.setattr(fetch, lambda url, *rest: next(raw.glob(f"*{Path(url).suffix}")))
+    main(["prepare", "breast", "--download", "--yes", "--out", str(tmp_path / "out")])
     assert entries_of(tmp_path / "out")["case002"]["prompts"]["p2"] == [f"Oval tumor {WHERE}."]
 
 
