@@ -19,7 +19,7 @@ from monai_vlsm.data import phantom
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.errors import DataError, MissingFileError
 
-COMMANDS = ("prepare", "new-bundle", "check", "predict", "package", "label-app", "to-nifti", "to-png")
+COMMANDS = ("prepare", "new-bundle", "check", "predict", "package", "label-app", "to-nifti", "to-png", "compare")
 
 
 @pytest.mark.parametrize("command", [[], *([name] for name in COMMANDS)])

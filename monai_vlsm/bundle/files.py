@@ -24,7 +24,7 @@ _RESULT = rf"{_DOCUMENT}|html|json|jsonl|nii|nii\.gz|pt|db|log|yaml"
 _KNOWN = re.compile(
     r"(.*/)?(\.DS_Store|Thumbs\.db|desktop\.ini)"  # file managers leave these, whoever looks into a folder
     r"|LICENSE|README\.md|\.gitattributes|large_files\.yml"
-    r"|configs/((train|multi_gpu_train|evaluate|inference|metadata)\.json|logging\.conf)"
+    r"|configs/((train|multi_gpu_train|evaluate|calibrate|inference|metadata)\.json|logging\.conf)"
     r"|configs/monailabel_train\.json"  # MONAI Label writes it, and nothing here reads it
     rf"|models/{re.escape(LOCK_FILE)}"
     rf"|docs/(.*/)?[^/]+\.({_DOCUMENT})"

@@ -47,7 +47,7 @@ class Released:
 def released(name: str) -> Released:
     """Return what releases have in a configuration, such as ``inference.json``."""
     template = json.loads((TEMPLATE / "configs" / name).read_text(encoding="utf-8"))
-    templates = [template, *(release[name] for release in releases().values())]
+    templates = [template, *(release[name] for release in releases().values() if name in release)]
     at: dict[Place, set[tuple[type, Any]]] = {}
     for place, value in (pair for config in templates for pair in leaves(config)):
         at.setdefault(place, set()).add(kind_and_value(value))

@@ -26,7 +26,9 @@ from monai_vlsm.bundle.released import (
 from monai_vlsm.bundle.values import RULES, require_value, shortened
 from monai_vlsm.errors import DataError
 
-CONFIGS = ("inference", "train", "evaluate", "multi_gpu_train")
+EVERYWHERE = ("inference", "train", "evaluate", "multi_gpu_train")
+"""Configurations that bundles of every version have."""
+CONFIGS = (*EVERYWHERE, "calibrate")
 """Configurations that MONAI runs."""
 
 MOVED: dict[Place, str] = {

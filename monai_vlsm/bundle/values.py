@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
+from monai_vlsm.data.paraphrases import MOST_PARAPHRASES
 from monai_vlsm.errors import DataError
 
 _LONGEST_TEXT = 4096
@@ -122,6 +123,7 @@ RULES = {
     "lambda_ce": _number(0, 1000),
     "lambda_dice": _number(0, 1000),
     "learning_rate": _or_null(_number(1e-12, 100)),
+    "look_below": _number(0, 1),
     "lr_factor": _number(1e-6, 0.999),
     "lr_patience": _whole(0, 100_000),
     "max_epochs": _whole(1, 100_000),
@@ -133,6 +135,7 @@ RULES = {
     "num_workers": _or_null(_whole(0, 256)),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),
+    "paraphrases": _whole(0, MOST_PARAPHRASES),
     "precision": _word("'auto', 'float32', 'bfloat16' or 'float16'", "auto|float32|bfloat16|float16"),
     "prompt": _text(LONGEST_PROMPT),
     "prompt_level": _word("'random' or a level such as 'p1'", r"random|p[0-9]{1,3}"),

@@ -33,7 +33,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--list", action="store_true", help="show all data sets: what they are, terms, leaks, where to get them"
     )
-    parser.add_argument("--source", type=Path, nargs="+", help="what you downloaded: folders and archives")
+    parser.add_argument("--source", type=Path, nargs="+", help="what you downloaded: folders, archives, sheets")
     parser.add_argument("--download", action="store_true", help="fetch it, where no form has to be signed for that")
     parser.add_argument("--yes", action="store_true", help="accept the terms of the data without being asked")
     parser.add_argument("--out", type=Path, help="folder to write (default: data/NAME)")

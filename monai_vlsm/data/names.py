@@ -15,6 +15,8 @@ PIL_FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
 TAR_SUFFIXES = (".tar", ".tgz", ".tar.gz")
 ARCHIVE_SUFFIXES = (".zip", *TAR_SUFFIXES)
 """Archives that are unpacked here."""
+SHEET_SUFFIX = ".xlsx"
+"""A zip archive that is not unpacked."""
 FOREIGN_ARCHIVE_SUFFIXES = (".rar", ".7z")
 """Archives that need another program."""
 KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")

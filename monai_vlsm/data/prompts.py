@@ -199,7 +199,7 @@ def prompts_from_mask(
     name = singular if found.count <= 1 else plural or _pluralise(singular)
     texts = write(found, singular, name, where, location_rule)
     if found.count or not tell_empty:
-        texts["p1"] = class_name if family == "phrase" else _sentence(class_name, where)
+        texts["p1"] = class_name if family == "phrase" else sentence(class_name, where)
     return {"p0": [""], **{level: [text] for level, text in texts.items()}}
 
 
@@ -214,30 +214,34 @@ def _phrases(found: MaskDescription, singular: str, name: str, where: str, rule:
 
 
 def _sentences(found: MaskDescription, singular: str, name: str, where: str, rule: LocationRule) -> dict[str, str]:
-    plain = _sentence(singular, where)
+    plain = sentence(singular, where)
     if not found.count:
-        return {f"p{level}": _sentence("no", singular, where) for level in range(1, 7)}
+        return {f"p{level}": sentence("no", singular, where) for level in range(1, 7)}
     number, size = number_in_words(found.count), _join(found.sizes, rule)
     place = f"at the {_join(found.locations, rule)} {where}"
     return {
         "p1": plain,
         "p2": plain,
-        "p3": _sentence(number, name, where),
-        "p4": _sentence(number, size, name, where),
-        "p5": _sentence(number, size, name, place),
-        "p6": _sentence(number, size, f"{found.shape}-shaped {name}", place),
+        "p3": sentence(number, name, where),
+        "p4": sentence(number, size, name, where),
+        "p5": sentence(number, size, name, place),
+        "p6": sentence(number, size, f"{found.shape}-shaped {name}", place),
     }
 
 
-def _sentence(*words: str) -> str:
+def sentence(*words: str) -> str:
+    """Return a sentence of these words; empty ones are left out."""
     text = " ".join(filter(None, words))
     return f"{text[0].upper()}{text[1:]}."
 
 
 def _join(words: Sequence[str], rule: LocationRule) -> str:
-    if rule == "medvlsm" or len(words) < 2:
-        return ", ".join(words)
-    return f"{', '.join(words[:-1])} and {words[-1]}"
+    return ", ".join(words) if rule == "medvlsm" else listed(words)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def number_in_words(count: int) -> str:

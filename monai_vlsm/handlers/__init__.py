@@ -1,6 +1,7 @@
 """Handlers and metrics that MONAI and Ignite lack."""
 
 from .batch_metrics import BatchDiceMetric, BatchLossMetric
+from .calibrator import Calibrator
 from .checkpoint_saver import AtomicCheckpointSaver
 from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
@@ -9,6 +10,7 @@ from .gradient_clipper import GradientClipper
 from .made_with import made_with
 from .mean_score import MeanScore
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
+from .prediction_table import PredictionTable
 from .progress import Progress
 from .training_state import TrainingState
 
@@ -16,11 +18,13 @@ __all__ = [
     "AtomicCheckpointSaver",
     "BatchDiceMetric",
     "BatchLossMetric",
+    "Calibrator",
     "EvaluationReport",
     "FolderGuard",
     "GradientClipper",
     "MeanScore",
     "OverlayHandler",
+    "PredictionTable",
     "Progress",
     "ResumableEarlyStop",
     "TensorBoardOverlayHandler",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -11,9 +11,12 @@ from monai.inferers import Inferer
 from monai.utils import convert_to_dst_type
 from torch.nn.functional import interpolate
 
+from monai_vlsm.data.paraphrases import paraphrases
+from monai_vlsm.inferers.case_scorer import CaseScorer
 from monai_vlsm.inferers.prompt_embeddings import Prompt, PromptEmbeddings, Tokens
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.text import tokenize
+from monai_vlsm.transforms.case_scores import AGREEMENT, MEAN_PROBABILITY
 from monai_vlsm.transforms.network_input import network_input
 from monai_vlsm.transforms.prompt import PROMPT
 from monai_vlsm.transforms.upright import UprightView, upright_parts
@@ -30,12 +33,26 @@ class PromptInferer(Inferer):
             the tokens given with the call, or to the network's default prompt.
         image_size: height and width in pixels that the network sees; None is the size its backbone was made for.
         batch_size: slices per run of the network.
+        paraphrases: other wordings of each prompt whose masks are compared with its own, from one encoding of the image
+            and at the size that the network sees; the answer stays what it is without. Its metadata get ``agreement``
+            (NaN where there are none, or the prompt is given as tokens) and ``mean_probability``, each (B,), see
+            :class:`.CaseScoresd`. None computes neither.
+        limit: logit from which a pixel belongs to these masks.
     """
 
-    def __init__(self, prompt: str | None = None, image_size: int | None = None, batch_size: int = 8) -> None:
+    def __init__(
+        self,
+        prompt: str | None = None,
+        image_size: int | None = None,
+        batch_size: int = 8,
+        paraphrases: int | None = None,
+        limit: float = 0.0,
+    ) -> None:
         self.prompt = prompt
         self.image_size = image_size
         self.batch_size = batch_size
+        self.paraphrases = paraphrases
+        self.limit = limit
         self._embeddings = PromptEmbeddings()
 
     @torch.no_grad()
@@ -65,16 +82,25 @@ class PromptInferer(Inferer):
         prompts = self._prompts(inputs, input_ids, attention_mask)
         # In the order of the image in memory, in which it is written and read fastest.
         result = torch.empty_like(inputs.as_subclass(torch.Tensor)[:, :1], dtype=torch.float32)
+        scorers = [] if self.paraphrases is None else [CaseScorer(self.limit) for _ in prompts]
         for index, (image, prompt) in enumerate(zip(inputs.as_subclass(torch.Tensor), prompts, strict=True)):
             view = UprightView.of(inputs, index)
-            segment = self._segmenter(network, bare, prompt, inputs.device)
+            segment = self._segmenter(network, bare, self._wordings(prompt), inputs.device)
             parts = upright_parts(image, view, self.batch_size)
             logits = (segment(network_input(pictures, image_size)) for pictures in parts)
-            write_stored(logits, view, result[index, 0])
-        if isinstance(inputs, MetaTensor):
+            write_stored(_scored(logits, *scorers[index : index + 1]), view, result[index, 0])
+        if isinstance(inputs, MetaTensor) or scorers:
             like = MetaTensor([]).copy_meta_from(inputs, copy_attr=False)
             result = convert_to_dst_type(result, like, device=result.device)[0]
+        if scorers:
+            meta: dict[str, Any] = result.meta  # type: ignore[attr-defined]
+            meta[AGREEMENT] = torch.tensor([scorer.agreement() for scorer in scorers])
+            meta[MEAN_PROBABILITY] = torch.tensor([scorer.mean_probability() for scorer in scorers])
         return result
+
+    def _wordings(self, prompt: Prompt) -> list[Prompt]:
+        """Return a prompt, and behind it what it is compared with."""
+        return [prompt, *paraphrases(prompt, self.paraphrases or 0)] if isinstance(prompt, str) else [prompt]
 
     def _prompts(
         self, inputs: torch.Tensor, input_ids: torch.Tensor | None, attention_mask: torch.Tensor | None
@@ -92,15 +118,34 @@ class PromptInferer(Inferer):
         return prompts * len(inputs) if len(prompts) == 1 else prompts
 
     def _segmenter(
-        self, network: Callable[..., torch.Tensor], bare: Any, prompt: Prompt, device: torch.device
-    ) -> Callable[[torch.Tensor], torch.Tensor]:
-        """Return what turns network inputs (N, 3, H, W) into logits (N, 1, H, W)."""
+        self, network: Callable[..., torch.Tensor], bare: Any, prompts: Sequence[Prompt], device: torch.device
+    ) -> Callable[[torch.Tensor], list[torch.Tensor]]:
+        """Return what turns network inputs (N, 3, H, W) into logits (N, 1, H, W) of each prompt."""
         if isinstance(bare, CLIPSegNetwork):
-            embedding = self._embeddings(bare, prompt)
-            return lambda pictures: bare.decode(bare.encode_image(pictures), embedding)
-        tokens = Tokens(**tokenize(bare.tokenizer, prompt)) if isinstance(prompt, str) else prompt or (None, None)
-        ids, mask = (None if part is None else part.to(device) for part in tokens)
-        return lambda pictures: network(pictures, ids, mask)
+            embeddings = [self._embeddings(bare, prompt) for prompt in prompts]
+            return lambda pictures: _decode_all(bare, pictures, embeddings)
+        tokens = [_tokens(bare, prompt, device) for prompt in prompts]
+        return lambda pictures: [network(pictures, *ids_and_mask) for ids_and_mask in tokens]
+
+
+def _decode_all(
+    network: CLIPSegNetwork, pictures: torch.Tensor, embeddings: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    features = network.encode_image(pictures)
+    return [network.decode(features, embedding) for embedding in embeddings]
+
+
+def _tokens(network: Any, prompt: Prompt, device: torch.device) -> list[torch.Tensor | None]:
+    tokens = Tokens(**tokenize(network.tokenizer, prompt)) if isinstance(prompt, str) else prompt or (None, None)
+    return [None if part is None else part.to(device) for part in tokens]
+
+
+def _scored(parts: Iterable[list[torch.Tensor]], scorer: CaseScorer | None = None) -> Iterator[torch.Tensor]:
+    """Pass on the logits of the prompt itself, and show those of all its wordings to the scorer."""
+    for logits in parts:
+        if scorer is not None:
+            scorer.add(logits)
+        yield logits[0]
 
 
 def write_stored(logits: Iterable[torch.Tensor], view: UprightView, out: torch.Tensor) -> None:

@@ -29,7 +29,7 @@ from monai_vlsm.bundle import (
     refuse_foreign_code,
 )
 from monai_vlsm.bundle.files import files_below, read_file
-from monai_vlsm.bundle.trust import CONFIGS
+from monai_vlsm.bundle.trust import EVERYWHERE
 from monai_vlsm.data.names import CACHE_FOLDER, LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
@@ -206,7 +206,7 @@ def _write_checked(bundle: Path, network: CLIPSegNetwork, backbone: str | None, 
     """
     facts = network.describe()
     settings = {name: facts.settings.get(name) for method in METHODS.values() for name in method.settings}
-    for name in CONFIGS:
+    for name in EVERYWHERE:
         path = bundle_config(bundle, name)
         before = json.loads(path.read_text(encoding="utf-8"))
         config = dict(before if trust else read_without_foreign_code(path))
@@ -221,7 +221,7 @@ def _write_checked(bundle: Path, network: CLIPSegNetwork, backbone: str | None, 
 def _refuse_foreign_code(bundle: Path) -> None:
     """Make sure that a server that infers and trains runs no code but the template's."""
     refuse_foreign_code(bundle)
-    for name in CONFIGS:
+    for name in EVERYWHERE:
         # MONAI Label would take NAME.yaml for a NAME.json that is not there.
         read_without_foreign_code(bundle_config(bundle, name))
 

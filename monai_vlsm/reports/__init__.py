@@ -1,1 +1,1 @@
-"""What evaluations left behind, read again: compared, and shown to people. Imports no torch."""
+"""What evaluations left behind, read again: compared, and shown to people."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import string
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -102,12 +103,13 @@ def as_text(comparison: Comparison) -> str:
     """Return the comparison for a screen."""
     named = zip(comparison.letters, comparison.runs, strict=True)
     lines = [f"{letter}  {run.table}{_told(run.settings)}" for letter, run in named]
-    lines += ["", comparison.method()]
+    lines += ["", *textwrap.wrap(comparison.method(), 120)]
     for number, (letter, tests) in enumerate(zip(comparison.letters[1:], comparison.tests, strict=True)):
-        lines += ["", f"{letter} - A".ljust(14) + "".join(name.rjust(width) for name, width in _COLUMNS.items())]
+        header = {"A": _WIDTH, letter: _WIDTH, **_COLUMNS}
+        lines += ["", f"{letter} - A".ljust(14) + "".join(name.rjust(width) for name, width in header.items())]
         for metric, test in tests.items():
             p_values = [p[number][metric] for p in (comparison.p_bootstrap, comparison.p_wilcoxon)]
-            cells = zip(_cells(test, p_values), _COLUMNS.values(), strict=True)
+            cells = zip(_cells(test, p_values), header.values(), strict=True)
             lines.append(f"{metric:<14}" + "".join(cell.rjust(width) for cell, width in cells))
     return "\n".join(lines)
 
@@ -124,8 +126,9 @@ def write_differences(comparison: Comparison, path: Path) -> None:
         writer.writerows(rows)
 
 
+_WIDTH = 11
 _COLUMNS = {
-    "A": 11, "other": 11, "difference": 12, "95 % interval": 24, "p bootstrap": 13, "p Wilcoxon": 12,
+    "difference": 12, "95 % interval": 24, "p bootstrap": 13, "p Wilcoxon": 12,
     "better": 8, "equal": 7, "worse": 7, "left out": 10,
 }  # fmt: skip
 

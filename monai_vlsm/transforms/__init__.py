@@ -1,13 +1,14 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
 from .absent import SelectPromptOrAbsentd
+from .case_scores import CaseScoresd
 from .collate import collate_image
 from .display_range import ToDisplayRanged
 from .label_map import LoadLabelMapd
 from .load import EnsureSameSized, LoadImageAnyd, LoadMaskd, load_image
 from .logits import LogitsToMaskd
 from .network_input import ToNetworkImaged, ToNetworkMaskd, ToPixelImaged, ToPixelMaskd
-from .presence import presence_score
+from .presence import EmptyAbsentd, ScorePresenced, presence_score
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
 from .score import ScoreMaskd
@@ -16,6 +17,8 @@ from .upright import UprightView
 
 __all__ = [
     "AttachPromptd",
+    "CaseScoresd",
+    "EmptyAbsentd",
     "EnsureSameSized",
     "LoadImageAnyd",
     "LoadLabelMapd",
@@ -23,6 +26,7 @@ __all__ = [
     "LogitsToMaskd",
     "SaveImageMaskd",
     "ScoreMaskd",
+    "ScorePresenced",
     "SelectPromptOrAbsentd",
     "SelectPromptd",
     "SqueezePictured",

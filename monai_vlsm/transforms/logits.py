@@ -10,6 +10,8 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 
+from monai_vlsm.errors import DataError
+
 LOGITS = "logits"
 """Key under which the logits stay."""
 
@@ -23,10 +25,15 @@ class LogitsToMaskd(MapTransform):
     Args:
         keys: of the logits; of several, those of the last one are kept.
         threshold: probability in [0, 1] from which on a pixel is mask.
+
+    Raises:
+        DataError: if the threshold is a word: a training has no calibration that it could stand for.
     """
 
     def __init__(self, keys: KeysCollection, threshold: float, allow_missing_keys: bool = False) -> None:
         super().__init__(keys, allow_missing_keys)
+        if isinstance(threshold, str):
+            raise DataError(f"a training has no calibration yet: 'threshold' must be a number, not {threshold!r}.")
         self.threshold = threshold
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -35,11 +42,12 @@ class LogitsToMaskd(MapTransform):
         for key in self.key_iterator(result):
             result[LOGITS] = result[key].detach()
             mask = torch.empty_like(result[LOGITS])
-            result[key] = torch.ge(result[LOGITS], _logit(self.threshold), out=mask)
+            result[key] = torch.ge(result[LOGITS], logit_of(self.threshold), out=mask)
         return result
 
 
-def _logit(probability: float) -> float:
+def logit_of(probability: float) -> float:
+    """Return the logit of a probability in [0, 1], whose ends are infinite."""
     if probability in (0, 1):
         return math.inf if probability else -math.inf
     return math.log(probability / (1 - probability))

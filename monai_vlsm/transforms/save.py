@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform, SaveImaged
+from monai.utils import MetaKeys
 from PIL import Image
 
 from monai_vlsm.data.names import is_raster, stem_of
@@ -24,6 +25,7 @@ class SaveImageMaskd(SaveImaged):
 
     MONAI's SaveImaged has one file type for a whole run and drops the third axis of one-slice volumes. This is a
     SaveImaged nevertheless, and called SaveImage..., because MONAI Label and MONAI Deploy take those out of a bundle.
+    As with MONAI's, the metadata key ``saved_to`` of a mask tells its file.
 
     Args:
         keys: of the masks (1, W, H[, D]); their metadata names the image.
@@ -42,7 +44,7 @@ class SaveImageMaskd(SaveImaged):
         self._written: dict[Path, str] = {}
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Write the masks in ``data``; nothing in it is changed."""
+        """Write the masks in ``data``; nothing in it but their metadata is changed."""
         for key in self.key_iterator(dict(data)):
             self._save(data[key])
         return dict(data)
@@ -59,6 +61,7 @@ class SaveImageMaskd(SaveImaged):
                 affine = np.asarray(mask.meta.get("original_affine", mask.affine), dtype=float)
                 nibabel.save(nibabel.Nifti1Image(array, affine), part)
         self._written[path] = source
+        mask.meta[MetaKeys.SAVED_TO] = str(path)
 
     def _path(self, source: str) -> Path:
         suffix = ".png" if is_raster(source) else ".nii.gz"

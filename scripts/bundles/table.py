@@ -34,7 +34,8 @@ def bundles_readme() -> str:
 
 
 def _published(data_set: DatasetFacts) -> str:
-    return ", ".join(name for name in ("medvlsm", "medclipseg") if getattr(data_set, name)) or "none"
+    published = [name for name in ("medvlsm", "medclipseg") if getattr(data_set, name)]
+    return ", ".join([*published, *filter(None, [data_set.texts])]) or "none"
 
 
 def _results() -> list[tuple[str, ...]]:

@@ -26,7 +26,8 @@ def _code() -> Iterator[tuple[str, str, str, str]]:
     """Yield version, configuration, last key and text of each ``_target_`` and each expression."""
     for config in CONFIGS:
         file = f"{config}.json"
-        versions = {NOW: released(file).template, **{version: release[file] for version, release in releases().items()}}
+        older = {version: release[file] for version, release in releases().items() if file in release}
+        versions = {NOW: released(file).template, **older}
         for version, template in versions.items():
             for place, value in leaves(template):
                 if isinstance(value, str) and (place[-1] == "_target_" or value.startswith("$")):

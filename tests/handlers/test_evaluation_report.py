@@ -346,3 +346,34 @@ def test_a_full_disk_is_named_and_leaves_no_half_written_report(tmp_path, monkey
         evaluate(tmp_path, [case("a", mask(2), mask(3))], {"dice": [0.8]})
     assert name not in os.listdir(tmp_path)
     assert not [path for path in os.listdir(tmp_path) if ".part." in path]
+
+
+# Absent targets
+
+
+def in_vain(name, pred, **scores):
+    """A case that was asked for something absent: it has no file of a label."""
+    item, output = case(name, pred, mask(0), "kidney", **scores)
+    item["label"].meta["filename_or_obj"] = ""
+    return item, output
+
+
+ASKED = [
+    *(case(f"image {n}", mask(2), mask(2), presence=0.9) for n in range(3)),
+    in_vain("image 0", mask(0), presence=0.1),
+    in_vain("image 1", mask(3), presence=0.95),
+]
+
+
+def test_what_was_asked_in_vain_counts_for_presence_and_not_for_metrics(tmp_path):
+    evaluate(tmp_path, ASKED, {"dice": [0.8, 0.8, 0.8, 1.0, 0.0]})
+    summary = summary_of(tmp_path)
+    assert (summary["images"], summary["metrics"]["dice"]["mean"]) == (3, pytest.approx(0.8))
+    assert (summary["presence"]["present"], summary["presence"]["absent"]) == (3, 2)
+    assert (summary["presence"]["auroc"], summary["presence"]["drawn_in_vain"]) == (0.5, 0.5)
+    assert len(rows_of(tmp_path)) == 5
+
+
+def test_without_presence_nothing_is_said_of_it(tmp_path):
+    evaluate(tmp_path, THREE, VALUES)
+    assert "presence" not in summary_of(tmp_path)

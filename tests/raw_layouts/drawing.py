@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 from PIL import Image
 
 SIZE = (48, 64)  # rows, columns
@@ -25,6 +26,15 @@ def save(path: Path, array: np.ndarray, **options: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     array = array.astype(np.uint8) * 255 if array.dtype == bool else array
     Image.fromarray(array).save(path, **options)
+
+
+def write_sheet(path: Path, *rows: tuple[object, ...]) -> None:
+    """Write an xlsx of one sheet."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    workbook = openpyxl.Workbook()
+    for row in rows:
+        workbook.active.append(row)
+    workbook.save(path)
 
 
 def write_pairs(

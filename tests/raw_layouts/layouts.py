@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
-from .drawing import draw, save, write_pairs
+from .drawing import draw, save, write_pairs, write_sheet
 
 COUNT = 8
 
@@ -116,6 +116,28 @@ def qata_cov19(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return truth
 
 
+MOSMED = {
+    "Train": ["Morozov_study_0255_9", "Morozov_study_0255_10", "Jun_coronacases_case1_119", "bjorke_8", "bjorke_9"],
+    "Val": ["Jun_radiopaedia_10_85902_3_case12_107"],
+    "Test": ["Morozov_study_0256_9", "Jun_coronacases_case2_120"],
+}
+"""Names of slices by the part in which LViT has them."""
+
+
+def mosmed_sheet(stems: list[str]) -> list[tuple[str, str]]:
+    """Titles and rows of a sheet of LViT."""
+    return [("Image", "Description"), *((f"{stem}.png", f"Unilateral infection, {stem}.\n") for stem in stems)]
+
+
+def mosmed(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Kaggle's frames/ and masks/, and the sheets of LViT beside them."""
+    stems = [stem for part in MOSMED.values() for stem in part]
+    names = {"Train": "Train_text_MosMedData+ 1", "Val": "Val_text_MosMedData+ 1", "Test": "Test_text_MosMedData+"}
+    for part, name in names.items():
+        write_sheet(folder / f"{name}.xlsx", *mosmed_sheet(MOSMED[part]))
+    return write_pairs(rng, stems, folder / "archive" / "frames", folder / "archive" / "masks")
+
+
 def eus(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """A folder per patient; healthy frames have no mask at all."""
     truth = {}
@@ -193,6 +215,43 @@ def bus_uclm(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     return truth
 
 
+BIRADS = (
+    (
+        *("CaseID", "Image_filename", "Mask_tumor_filename", "Mask_other_filename", "Shape", "Margin", "Echogenicity"),
+        *("Posterior_features", "Halo", "Calcifications", "BIRADS", "Classification"),
+    ),
+    (
+        *(1, "case001.png", "case001_tumor.png", None, "irregular", "not circumscribed - spiculated&indistinct"),
+        *("complex cystic/solid", "shadowing", "no", "indefinable", "5", "malignant"),
+    ),
+    (
+        *(2, "case002.png", "case002_tumor.png", "case002_other1.png", "oval", "circumscribed", "anechoic"),
+        *("enhancement", "yes", "in a mass", 2, "benign"),
+    ),
+    (3, "case003.png", None, None, *["not applicable"] * 6, 1, "normal"),
+    *(
+        (i, f"case00{i}.png", f"case00{i}_tumor.png", None, "round", *["not applicable"] * 5, 3, "benign")
+        for i in (4, 5, 6)
+    ),
+)
+"""Titles and rows of the sheet of BrEaST."""
+
+
+def breast(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """An archive with another abnormal area and a normal image without a mask, and a sheet beside it."""
+    base, truth = folder / "BrEaST-Lesions_USG-images_and_masks", {}
+    for i in range(1, 7):
+        picture, mask = draw(rng)
+        save(base / f"case{i:03d}.png", np.dstack([picture, picture[..., 0] | 255]))
+        if i != 3:
+            save(base / f"case{i:03d}_tumor.png", mask)
+        truth[f"case{i:03d}"] = mask & (i != 3)
+    save(base / "case002_other1.png", np.rot90(mask, 2))
+    _zip(folder, [base.name])
+    write_sheet(folder / "BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx", *BIRADS)
+    return truth
+
+
 def buid(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """BMP images and TIFF masks in one folder."""
     truth = {}
@@ -227,6 +286,7 @@ LAYOUTS = {
     "dfu": dfu,
     "busi": busi,
     "qata_cov19": qata_cov19,
+    "mosmed": mosmed,
     "eus": eus,
     "isic18": isic18,
     "udiat": udiat,
@@ -235,6 +295,7 @@ LAYOUTS = {
     "etis": lambda folder, rng: _pranet(folder, rng, "ETIS-LaribPolypDB"),
     "polypgen": polypgen,
     "busbra": busbra,
+    "breast": breast,
     "bus_uclm": bus_uclm,
     "busuc": split_folders,
     "buid": buid,

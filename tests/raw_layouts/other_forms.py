@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .drawing import draw, save, write_pairs
-from .layouts import COUNT, LAYOUTS
+from .drawing import draw, save, write_pairs, write_sheet
+from .layouts import COUNT, LAYOUTS, MOSMED, mosmed_sheet
 from .medical import btmri, camus_nifti
 
 
@@ -61,6 +61,24 @@ def lvit(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
         ("Test", ["mask_covid_5"]),
     ):
         truth |= write_pairs(rng, stems, folder / f"{part}_Folder" / "img", folder / f"{part}_Folder" / "labelcol")
+    return truth
+
+
+def mosmed_of_lvit(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The folders of LViT, with a sheet in each."""
+    truth = {}
+    for part, stems in MOSMED.items():
+        base = folder / "MosMedDataPlus" / f"{part}_Folder"
+        truth |= write_pairs(rng, stems, base / "img", base / "labelcol")
+        write_sheet(base / f"{part}_text.xlsx", *mosmed_sheet(stems))
+    return truth
+
+
+def mosmed_without_sentences(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Kaggle's archive alone."""
+    truth = LAYOUTS["mosmed"](folder, rng)
+    for path in folder.glob("*.xlsx"):
+        path.unlink()
     return truth
 
 
@@ -143,6 +161,8 @@ OTHER_FORMS = {
     "btmri, all at once": btmri_download_all,
     "kvasir_seg, HyperKvasir": hyper_kvasir,
     "qata_cov19, LViT": lvit,
+    "mosmed, LViT": mosmed_of_lvit,
+    "mosmed, without sentences": mosmed_without_sentences,
     "etis, Kaggle": etis_of_kaggle,
     "etis, challenge": etis_of_the_challenge,
     "clinicdb, Kaggle": clinicdb_twice,

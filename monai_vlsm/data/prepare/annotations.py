@@ -14,7 +14,7 @@ from monai_vlsm.data.datalist import PUBLISHED_FILES
 from monai_vlsm.data.prepare.download import download
 from monai_vlsm.data.prompts import MEDVLSM_COMMIT
 from monai_vlsm.data.sets import DatasetFacts
-from monai_vlsm.data.sets.raw import optional_module
+from monai_vlsm.data.sets.sheets import read_sheet
 from monai_vlsm.data.whole import file_sha256
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -131,14 +131,9 @@ def known_checksums() -> dict[str, str]:
 
 def _read_sheet(path: Path) -> Iterator[tuple[str, str]]:
     """Yield path of the mask without suffix, and description; columns go by their title."""
-    workbook = optional_module("openpyxl").load_workbook(path, read_only=True)
-    header, *rows = list(workbook.active.iter_rows(values_only=True)) or [()]
-    workbook.close()
-    if not rows:
-        return
-    mask = next(header.index(title) for title in ("Ground Truth", "Mask") if title in header)
-    text = header.index("Description")
-    yield from ((os.path.splitext(str(row[mask]).strip())[0], str(row[text]).strip()) for row in rows if row[mask])
+    for row in read_sheet(path, "Description"):
+        if mask := row.get("Ground Truth") or row.get("Mask"):
+            yield os.path.splitext(mask)[0], row["Description"]
 
 
 def _texts(value: Any) -> list[str]:

@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from tqdm.auto import tqdm
 
-from monai_vlsm.data.names import ARCHIVE_SUFFIXES, FOREIGN_ARCHIVE_SUFFIXES, TAR_SUFFIXES
+from monai_vlsm.data.names import ARCHIVE_SUFFIXES, FOREIGN_ARCHIVE_SUFFIXES, SHEET_SUFFIX, TAR_SUFFIXES
 from monai_vlsm.data.whole import require_space
 from monai_vlsm.errors import DataError, MissingFileError, UserError, is_full_disk
 
@@ -48,12 +48,12 @@ class _Entry:
 
 @contextmanager
 def open_sources(sources: Sequence[Path], scratch: Path, progress: bool = True) -> Iterator[list[Path]]:
-    """Give folders with the content of ``sources``; what was unpacked is gone afterwards.
+    """Give folders with the content of ``sources``, and sheets; what was unpacked is gone afterwards.
 
     Archives in archives are unpacked, too, one level deep.
 
     Args:
-        sources: folders, which may hold archives themselves, and archives (zip, tar).
+        sources: folders, which may hold archives themselves, archives (zip, tar) and sheets (xlsx).
         scratch: folder in which to unpack, on a disk with enough room.
         progress: show a progress bar.
 
@@ -66,7 +66,7 @@ def open_sources(sources: Sequence[Path], scratch: Path, progress: bool = True) 
     with TemporaryDirectory(dir=scratch, prefix=".unpacked-") as unpacked:
         roots: list[Path] = []
         for source in sources:
-            roots += [source] if source.is_dir() else []
+            roots += [source] if source.is_dir() or _is_sheet(source) else []
             for archive in _archives_of(source):
                 roots += _unpack_with_inner(archive, Path(unpacked) / f"{len(roots)}", progress)
         yield roots
@@ -82,6 +82,8 @@ def require_sources(sources: Sequence[Path]) -> None:
 def _archives_of(source: Path) -> list[Path]:
     if source.is_dir():
         return sorted(path for path in source.iterdir() if path.is_file() and _is_archive(path))
+    if _is_sheet(source):
+        return []
     if source.name.lower().endswith(FOREIGN_ARCHIVE_SUFFIXES):
         raise DataError(f"{str(source)!r} cannot be unpacked here: unpack it yourself and give the folder.")
     if not (_is_archive(source) or _is_zip(source)):
@@ -92,6 +94,10 @@ def _archives_of(source: Path) -> list[Path]:
 def _is_archive(path: Path) -> bool:
     """Tell archives by their names, or by their content where the server gave no name (but no xlsx, which are zips)."""
     return path.name.lower().endswith(ARCHIVE_SUFFIXES) or (not path.suffix and _is_zip(path))
+
+
+def _is_sheet(path: Path) -> bool:
+    return path.suffix.lower() == SHEET_SUFFIX
 
 
 def _is_zip(path: Path) -> bool:

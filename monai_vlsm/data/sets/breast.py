@@ -14,6 +14,7 @@ import numpy as np
 from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.names import RASTER_SUFFIXES
 from monai_vlsm.data.pictures import open_picture
+from monai_vlsm.data.sets.birads import breast
 from monai_vlsm.data.sets.facts import ASK, MEDCLIPSEG, NO_TERMS, DatasetFacts
 from monai_vlsm.data.sets.raw import (
     RawCase,
@@ -31,6 +32,7 @@ _BREAST = "in the breast ultrasound image"
 _KINDS = ("malignant tumor", "benign tumor")
 """What the red and the green of a mask of BUS-UCLM say."""
 _HALF = 127
+_TCIA = "https://www.cancerimagingarchive.net/wp-content/uploads"
 
 
 def _breast(name: str, title: str, **facts: Any) -> DatasetFacts:
@@ -183,6 +185,28 @@ SETS = (
         raw="a folder with original/ and GT/, or UDIAT.zip of MedCLIPSeg",
         medclipseg="UDIAT",
         read=udiat,
+    ),
+    _breast(
+        "breast",
+        "BrEaST",
+        source="https://doi.org/10.7937/9WKK-Q141",
+        license="CC BY 4.0, under the data usage policy of TCIA; cite the collection and the article.",
+        citation=(
+            "A. Pawlowska et al.: Curated benchmark dataset for ultrasound based breast lesion analysis. "
+            "Scientific Data 11 (2024), doi 10.1038/s41597-024-02984-z; the collection: TCIA, doi 10.7937/9WKK-Q141."
+        ),
+        prompt_source="The prompts are the words of the radiologist in the sheet of the collection.",
+        size="256 images of 256 patients, 4 of them normal",
+        raw=(
+            "BrEaST-Lesions_USG-images_and_masks-Dec-15-2023.zip and the sheet "
+            "BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx, without which prompts come from the masks"
+        ),
+        downloads={
+            f"{_TCIA}/BrEaST-Lesions_USG-images_and_masks-Dec-15-2023.zip": "",
+            f"{_TCIA}/BrEaST-Lesions-USG-clinical-data-Dec-15-2023.xlsx": "",
+        },
+        texts="BI-RADS words",
+        read=partial(breast, where=_BREAST),
     ),
     _breast(
         "busbra",

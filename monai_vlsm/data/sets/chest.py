@@ -1,4 +1,4 @@
-"""Chest X-rays: findings of CheXlocalize, run-length encoded in JSON, and COVID-19 infections."""
+"""Chest X-rays and CT: findings of CheXlocalize, run-length encoded in JSON, and COVID-19 infections."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from monai_vlsm.data.masks import Mask
 from monai_vlsm.data.sets.facts import DatasetFacts
+from monai_vlsm.data.sets.medclipseg import with_sentences
 from monai_vlsm.data.sets.raw import RawCase, RawFiles, one_per_name, optional_module, pair, prepared_name
 
 
@@ -70,6 +71,19 @@ def qata_subject(stem: str) -> str:
     return found[0] if found else stem.removeprefix("mask_")
 
 
+def mosmed(files: RawFiles) -> list[RawCase]:
+    """Read frames/ and masks/ of Kaggle."""
+    return pair(files, "frames", "masks", group=mosmed_scan)
+
+
+def mosmed_scan(stem: str) -> str:
+    """Return the scan in a name such as Morozov_study_0255_9 or Jun_coronacases_case1_119; others are one each."""
+    found = re.fullmatch(r"(Morozov_study_\d+|Jun_\w+_case\d+)_\d+", stem)
+    return found[1] if found else stem
+
+
+_MOSMED_PROMPT = "Pulmonary infection in the chest CT."
+
 SETS = (
     DatasetFacts(
         name="chexlocalize",
@@ -111,5 +125,39 @@ SETS = (
         leaks="434 subjects of the validation images are in training, too: --split by_sequence",
         read=qata_cov19,
         group=qata_subject,
+    ),
+    DatasetFacts(
+        name="mosmed",
+        title="MosMedData+",
+        modality="chest CT",
+        target="infection",
+        prompt=_MOSMED_PROMPT,
+        class_name="pulmonary infection",
+        family="sentence",
+        where="in the chest CT",
+        source="https://www.kaggle.com/datasets/maedemaftouni/covid19-ct-scan-lesion-segmentation-dataset",
+        license=(
+            "Kaggle login. The slices of MosMedData are CC BY-NC-ND 3.0: non-commercial, and nothing made of them may "
+            "be passed on. The terms of the other slices (Jun, bjorke) and of the sentences were not found."
+        ),
+        citation=(
+            "S. P. Morozov et al.: MosMedData: Chest CT Scans With COVID-19 Related Findings Dataset. "
+            "arXiv 2005.06465 (2020); the sentences: Z. Li et al.: LViT: Language meets Vision Transformer in Medical "
+            "Image Segmentation. arXiv 2206.14718 (2022)."
+        ),
+        prompt_source="The prompts are sentences of LViT, which you fetch yourself:\nhttps://github.com/HUANGLIZI/LViT.",
+        size="2729 slices",
+        raw=(
+            "archive.zip of Kaggle (frames/, masks/) and the sheets {Train,Val,Test}_text*.xlsx that LViT links to, or "
+            "{Train,Val,Test}_Folder/ with both; without the sheets prompts come from the masks"
+        ),
+        texts="LViT",
+        leaks=(
+            "others have counted 70 scans with slices in several splits of LViT: --split by_sequence; names such as "
+            "bjorke_8 tell no scan"
+        ),
+        read=mosmed,
+        finish=partial(with_sentences, prompt=_MOSMED_PROMPT),
+        group=mosmed_scan,
     ),
 )

@@ -37,9 +37,11 @@ class DatasetFacts:
         where: end of a sentence in these prompts.
         medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
         medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
+        texts: what texts for prompts its raw files hold, in a word or two; they are used where nothing was published.
         leaks: what of its published split is in training and in another split, with the --split that mends it if any
             does, and what else makes results look better than they are.
         read: makes cases of its raw files; none where only the form of MedCLIPSeg is known.
+        finish: adds to the cases of either form what other raw files tell.
         group: in the form of MedCLIPSeg, from the stem of an image to its patient or sequence; empty if not known.
         class_of: in that form, from the stem of an image to what its mask shows; empty for ``class_name``.
         evaluate_with: bundle whose network is evaluated on it; such a set has no bundle of its own.
@@ -68,6 +70,7 @@ class DatasetFacts:
     where: str = "in the image"
     medvlsm: str = ""
     medclipseg: str = ""
+    texts: str = ""
     leaks: str = ""
     evaluate_with: str = ""
     backbone: str = "CIDAS/clipseg-rd64-refined"
@@ -77,6 +80,7 @@ class DatasetFacts:
     lr_patience: int = 5
     negative_fraction: float = 0
     read: Callable[[RawFiles], list[RawCase]] = lambda files: []
+    finish: Callable[[list[RawCase], RawFiles], list[RawCase]] = lambda cases, files: cases
     group: Callable[[str], str] = lambda stem: ""
     class_of: Callable[[str], str] = lambda stem: ""
 

@@ -85,8 +85,9 @@ SETS = (
         "Kvasir-SEG",
         source="https://datasets.simula.no/kvasir-seg/",
         license=(
-            "Research and education only; commercial use needs the authors' written permission. HyperKvasir, which has "
-            "the same 1000 pairs in segmented-images/, is CC BY 4.0."
+            "Research and education only; commercial use needs the authors' written permission. HyperKvasir "
+            "(https://datasets.simula.no/hyper-kvasir/), which has the same 1000 pairs in segmented-images/, is "
+            "CC BY 4.0."
         ),
         citation="D. Jha et al.: Kvasir-SEG: A Segmented Polyp Dataset. MMM 2020.",
         size="1000 images",
@@ -179,7 +180,7 @@ SETS = (
         source="https://www.synapse.org/Synapse:syn26376615 (login)",
         license="CC BY 4.0.",
         citation="S. Ali et al.: PolypGen. Scientific Data 10 (2023), doi 10.1038/s41597-023-01981-y.",
-        size="1537 single frames of six centers, some without a polyp",
+        size="1537 single frames of six centers",
         raw="PolypGen2021_MultiCenterData_v3.zip (data_C1/ to data_C6/)",
         leaks=(
             "only the center of a frame is known, not its patient, of whom there are more than 300: intervals over six "

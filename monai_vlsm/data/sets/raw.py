@@ -66,11 +66,11 @@ class RawFiles:
     """All files below some folders.
 
     Args:
-        roots: the folders; hidden files and what archivers of macOS add are left out.
+        roots: the folders, or single files; hidden files and what archivers of macOS add are left out.
     """
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        found = (path for root in roots for path in sorted(root.rglob("*")))
+        found = (path for root in roots for path in ([root] if root.is_file() else sorted(root.rglob("*"))))
         self.paths = [
             path for path in found if path.is_file() and not path.name.startswith(".") and "__MACOSX" not in path.parts
         ]

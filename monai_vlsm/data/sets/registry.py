@@ -41,7 +41,7 @@ def find_cases(facts: DatasetFacts, files: RawFiles) -> list[RawCase]:
     Raises:
         DataError: if two files have one name, so that it is not clear which mask belongs to which image.
     """
-    cases = read_medclipseg(facts, files) or facts.read(files)
+    cases = facts.finish(read_medclipseg(facts, files) or facts.read(files), files)
     _require_distinct(cases)
     return cases
 

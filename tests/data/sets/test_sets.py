@@ -86,7 +86,7 @@ def test_empty_masks_are_counted_and_told_from_p2_on(converted):
     for entries in load_splits(out).values():
         for entry in entries:
             empty = not np.array(Image.open(entry["label"])).any()
-            assert entry["prompts"]["p3"][0].lower().startswith("no ") == empty
+            assert entry["prompts"][max(entry["prompts"])][0].lower().startswith("no ") == empty
             assert not entry["prompts"]["p1"][0].lower().startswith("no ")
 
 
@@ -111,6 +111,7 @@ def test_groups_stay_in_one_split(converted):
         ("isic16", [7, 1, 4]),
         ("qata_cov19", [7, 1, 2]),
         ("etis", [0, 0, 4]),
+        ("mosmed", [5, 1, 2]),
     ],
 )
 def test_the_makers_own_split_is_kept(name, counts, tmp_path):
@@ -189,6 +190,7 @@ def test_a_mask_of_both_colors_names_no_kind(color, tmp_path):
         ("clinicdb, Kaggle", 4),
         ("polypgen", 6),
         ("bus_uclm", 3),
+        ("mosmed, without sentences", 7),
     ],
 )
 def test_groups_are_read_off_the_names(form, count, tmp_path):

@@ -1,0 +1,1 @@
+"""The parts of reproduce_paper.py: what there is to do, doing it, and the tables of it."""
