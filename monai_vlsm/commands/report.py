@@ -102,7 +102,6 @@ def _draw(
         return "Pictures need the data set and models/model.pt."
     entries = [entry for split in data.entries.values() for entry in split]
     try:
-        chosen = extremes(runs[0], _PICTURES)
-        return {name: draw_cases(bundle, runs[0], entries, rows, backbone) for name, rows in chosen.items()}
+        return draw_cases(bundle, runs[0], entries, extremes(runs[0], _PICTURES), backbone)
     except UserError as error:
         return f"The cases could not be drawn: {error}"

@@ -10,6 +10,7 @@ from typing import Any
 from monai_vlsm.bundle import MODEL, bundle_config
 from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.bundle.released import is_plain
+from monai_vlsm.calibration import read_document
 from monai_vlsm.data.whole import file_sha256
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -67,6 +68,7 @@ class BundleFacts:
         terms: ``docs/data_license.txt``; empty where there is none.
         model: None where nothing was trained yet.
         training: None where its state is not there.
+        calibration: ``models/calibration.json``; None where nothing was calibrated.
     """
 
     folder: Path
@@ -75,6 +77,7 @@ class BundleFacts:
     terms: str
     model: ModelFacts | None
     training: TrainingFacts | None
+    calibration: Mapping[str, Any] | None
 
     @property
     def name(self) -> str:
@@ -101,7 +104,9 @@ def read_bundle(folder: Path) -> BundleFacts:
     except MissingFileError:
         terms = ""
     training = _read_training(folder / "eval" / "training_state.pt")
-    return BundleFacts(folder, metadata, values, terms, _read_model(folder / MODEL), training)
+    calibration = folder / MODEL.with_name("calibration.json")
+    document = read_document(calibration) if calibration.exists() else None
+    return BundleFacts(folder, metadata, values, terms, _read_model(folder / MODEL), training, document)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -9,9 +9,12 @@ from typing import Any
 from monai_vlsm.pages import Page, Picture
 from monai_vlsm.pages.cells import shown
 from monai_vlsm.reports.bundle_facts import BundleFacts
+from monai_vlsm.reports.calibrated import add_calibration
 from monai_vlsm.reports.data_check import CheckedData
 from monai_vlsm.reports.evaluated import add_metrics, add_presence, add_ranking, interval, setting
 from monai_vlsm.reports.runs import Run
+
+_CALIBRATE = ("train", "evaluate", "calibrate")
 
 _NAMED = 5
 """Files that a finding of the check names."""
@@ -42,6 +45,8 @@ def bundle_page(contents: Contents) -> Page:
     _add_data(page, contents)
     if runs:
         add_metrics(page, runs)
+        if bundle.model is not None:
+            add_calibration(page, bundle.calibration, bundle.model.sha256, running(bundle, "calibrating", *_CALIBRATE))
         add_presence(page, runs[0], evaluating(bundle, "--absent True"))
         add_ranking(page, runs[0], evaluating(bundle))
         _add_cases(page, contents)
@@ -54,8 +59,14 @@ def bundle_page(contents: Contents) -> Page:
 
 def evaluating(bundle: BundleFacts, options: str = "") -> str:
     """Return the command that evaluates a bundle."""
-    configs = ",".join(f"'{bundle.folder.as_posix()}/configs/{name}.json'" for name in ("train", "evaluate"))
-    return f'python -m monai.bundle run evaluating --config_file "[{configs}]" {options}'.strip()
+    return f"{running(bundle, 'evaluating', 'train', 'evaluate')} {options}".strip()
+
+
+def running(bundle: BundleFacts, what: str, *names: str) -> str:
+    """Return the command that runs a part of a bundle with some of its configurations."""
+    files = [f"{bundle.folder.as_posix()}/configs/{name}.json" for name in names]
+    listed = files[0] if len(files) == 1 else '"[' + ",".join(f"'{file}'" for file in files) + ']"'
+    return f"python -m monai.bundle run {what} --config_file {listed}"
 
 
 def leaks(data: CheckedData | str) -> str:
@@ -144,7 +155,7 @@ def _add_making(page: Page, bundle: BundleFacts, runs: Sequence[Run]) -> None:
     page.section("How it was made")
     model = bundle.model
     if model is None:
-        page.missing("Nothing was trained yet.", _training(bundle))
+        page.missing("Nothing was trained yet.", running(bundle, "training", "train"))
     else:
         settings = ", ".join(f"{name} {value}" for name, value in model.settings.items())
         page.facts(
@@ -163,15 +174,14 @@ def _add_making(page: Page, bundle: BundleFacts, runs: Sequence[Run]) -> None:
         _add_run(page, bundle, run)
 
 
-def _training(bundle: BundleFacts) -> str:
-    return f"python -m monai.bundle run training --config_file {bundle.folder.as_posix()}/configs/train.json"
-
-
 def _add_training(page: Page, bundle: BundleFacts) -> None:
     page.subsection("Training")
     training = bundle.training
     if training is None:
-        page.missing("How it was trained is not known: eval/training_state.pt is not there.", _training(bundle))
+        page.missing(
+            "How it was trained is not known: eval/training_state.pt is not there.",
+            running(bundle, "training", "train"),
+        )
         return
     page.text(
         f"The last training in this folder: {training.epochs} epochs; the validation Dice was highest in epoch "

@@ -40,7 +40,7 @@ def add_calibration(page: Page, document: Mapping[str, Any] | None, sha256: str,
 
     Args:
         page: to add to.
-        document: as ``calibration.read_document`` gives it; None where there is none.
+        document: as :func:`monai_vlsm.calibration.document.read_document` gives it; None where there is none.
         sha256: of the model that is there now.
         command: that makes a calibration.
     """

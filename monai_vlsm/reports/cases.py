@@ -17,6 +17,7 @@ from monai_vlsm.reports.evaluated import is_present
 from monai_vlsm.reports.runs import Run
 
 Entry = Mapping[str, Any]
+Known = dict[tuple[str, str], list[tuple[str, str]]]
 
 _DIFFERENT = 0.01
 """Share of a mask's pixels from which on the caption says that the run had another one."""
@@ -36,8 +37,12 @@ def extremes(run: Run, count: int) -> dict[str, list[int]]:
 
 
 def draw_cases(
-    bundle: BundleFacts, run: Run, entries: Sequence[Entry], rows: Sequence[int], backbone: str | None = None
-) -> list[Picture]:
+    bundle: BundleFacts,
+    run: Run,
+    entries: Sequence[Entry],
+    rows: Mapping[str, Sequence[int]],
+    backbone: str | None = None,
+) -> dict[str, list[Picture]]:
     """Segment rows of a run anew with the bundle's model, and draw annotation and prediction.
 
     Only images of the data set are opened, whatever files the run names.
@@ -46,52 +51,60 @@ def draw_cases(
         bundle: with a model.
         run: with a column ``dice``.
         entries: of the data set, with absolute paths.
-        rows: of the run.
+        rows: of the run, by name.
         backbone: in place of the bundle's own.
+
+    Returns:
+        the pictures by the same names.
 
     Raises:
         UserError: if the model or a file cannot be used, or a row is about no image of the data set.
     """
+    known = _by_name(entries)
+    segment = _segmenter(bundle, backbone)
+    return {name: [_drawn(run, at, known, segment) for at in places] for name, places in rows.items()}
+
+
+def _drawn(run: Run, at: int, known: Known, segment: Any) -> Picture:
     from monai_vlsm.handlers.drawing import draw_overlay
     from monai_vlsm.handlers.overlays import upright_pictures
 
-    known = _by_name(entries)
-    segment = _segmenter(bundle, backbone)
-    pictures = []
-    for row in ({**run.rows[at], "dice": float(run.metrics["dice"][at])} for at in rows):
-        image, label = _load(_entry_of(row, known, run.table))
-        pred = segment(image, str(row["prompt"]))
-        overlay = draw_overlay(*upright_pictures(image, pred, label))
-        pictures.append(Picture(overlay, *_words(row, int(pred.count_nonzero()))))
-    return pictures
+    row, dice = run.rows[at], float(run.metrics["dice"][at])
+    image, label = _load(_entry_of(row, known, run.table))
+    pred = segment(image, row["prompt"])
+    overlay = draw_overlay(*upright_pictures(image, pred, label))
+    return Picture(overlay, *_words(row, shown(dice), int(pred.count_nonzero())))
 
 
-def _words(row: Mapping[str, Any], pixels: int) -> tuple[str, str]:
-    name, before = PurePosixPath(str(row["image"]).replace("\\", "/")).name, int(row["pred_pixels"])
-    caption = f"{name}, {row['prompt']!r}\nDice {shown(row['dice'])}"
+def _words(row: Mapping[str, str], dice: str, pixels: int) -> tuple[str, str]:
+    name, before = _posix(row["image"]).name, int(row["pred_pixels"])
+    caption = f"{name}, {row['prompt']!r}\nDice {dice}"
     if abs(pixels - before) > _DIFFERENT * max(pixels, before):
         caption += f"\nThe run had a mask of {before:,} pixels, this one has {pixels:,}."
-    return f"{name} with annotation and prediction, Dice {shown(row['dice'])}", caption
+    return f"{name} with annotation and prediction, Dice {dice}", caption
 
 
-def _by_name(entries: Sequence[Entry]) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    known: dict[tuple[str, str], list[tuple[str, str]]] = {}
+def _posix(path: str) -> PurePosixPath:
+    return PurePosixPath(path.replace("\\", "/"))
+
+
+def _by_name(entries: Sequence[Entry]) -> Known:
+    """Return images and labels of entries by the names of their files."""
+    known: Known = {}
     for entry in entries:
         pair = (entry["image"], entry["label"])
         known.setdefault((Path(pair[0]).name, Path(pair[1]).name), []).append(pair)
     return known
 
 
-def _entry_of(
-    row: Mapping[str, Any], known: Mapping[tuple[str, str], list[tuple[str, str]]], table: Path
-) -> tuple[str, str]:
+def _entry_of(row: Mapping[str, str], known: Known, table: Path) -> tuple[str, str]:
     """Return image and label of the data set that end as those of the row do, as far as possible."""
-    named = tuple(PurePosixPath(str(row[key]).replace("\\", "/")) for key in ("image", "label"))
+    named = tuple(_posix(row[key]) for key in ("image", "label"))
     found = known.get((named[0].name, named[1].name), [])
     best = max(found, key=lambda pair: sum(map(_common_end, pair, named)), default=None)
     if best is None:
         raise DataError(
-            f"{str(table)!r} has {str(row['image'])[:200]!r}, which is not in the data set: give the one that was "
+            f"{str(table)!r} has {row['image'][:200]!r}, which is not in the data set: give the one that was "
             "evaluated with --dataset-dir."
         )
     return best
