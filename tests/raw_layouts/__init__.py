@@ -6,8 +6,9 @@ prepared mask without suffix. Objects are brighter than what is around them and 
 
 from .layouts import LAYOUTS
 from .medical import btmri, camus, camus_nifti, chexlocalize
+from .nuclei import monuseg
 from .other_forms import OTHER_FORMS
 
-LAYOUTS |= {"btmri": btmri, "camus": camus, "chexlocalize": chexlocalize}
+LAYOUTS |= {"btmri": btmri, "camus": camus, "chexlocalize": chexlocalize, "monuseg": monuseg}
 
 __all__ = ["LAYOUTS", "OTHER_FORMS", "camus_nifti"]

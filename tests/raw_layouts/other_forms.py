@@ -10,6 +10,7 @@ import numpy as np
 from .drawing import draw, save, write_pairs, write_sheet
 from .layouts import COUNT, LAYOUTS, MOSMED, mosmed_sheet
 from .medical import btmri, camus_nifti
+from .nuclei import monuseg_lvit
 
 
 def dfu_split_anew(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -163,6 +164,7 @@ OTHER_FORMS = {
     "qata_cov19, LViT": lvit,
     "mosmed, LViT": mosmed_of_lvit,
     "mosmed, without sentences": mosmed_without_sentences,
+    "monuseg, LViT": monuseg_lvit,
     "etis, Kaggle": etis_of_kaggle,
     "etis, challenge": etis_of_the_challenge,
     "clinicdb, Kaggle": clinicdb_twice,

@@ -112,6 +112,7 @@ def test_groups_stay_in_one_split(converted):
         ("qata_cov19", [7, 1, 2]),
         ("etis", [0, 0, 4]),
         ("mosmed", [5, 1, 2]),
+        ("monuseg", [3, 1, 2]),
     ],
 )
 def test_the_makers_own_split_is_kept(name, counts, tmp_path):
@@ -191,6 +192,8 @@ def test_a_mask_of_both_colors_names_no_kind(color, tmp_path):
         ("polypgen", 6),
         ("bus_uclm", 3),
         ("mosmed, without sentences", 7),
+        ("monuseg", 6),
+        ("monuseg, LViT", 6),
     ],
 )
 def test_groups_are_read_off_the_names(form, count, tmp_path):
