@@ -112,6 +112,7 @@ def test_groups_stay_in_one_split(converted):
         ("qata_cov19", [7, 1, 2]),
         ("etis", [0, 0, 4]),
         ("mosmed", [5, 1, 2]),
+        ("ph2", [0, 0, 4]),
         ("monuseg", [3, 1, 2]),
     ],
 )
@@ -363,6 +364,13 @@ def test_real_raw_files_meet_their_published_prompts(name, shared_folder, tmp_pa
     assert set(masks) == (keys or {path.stem for path in (source / "masks").iterdir()})
     assert sum(report.entries.values()) == len(masks)
     assert [reason for reason, _, _ in report.skipped] == ["published, but not in the source or not usable"]
+
+
+def test_a_real_image_of_ph2_is_prepared(shared_folder, tmp_path):
+    source = shared_folder / "data" / "raw_samples" / "PH2Dataset"
+    report = prepare("ph2", [source], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert (report.entries["test"], report.skipped, report.empty["test"]) == (1, [], 0)
+    assert load_splits(tmp_path / "out")["test"][0]["prompts"]["p1"] == ["skin lesion"]
 
 
 def test_checksums_are_those_that_were_found_published(shared_folder):
