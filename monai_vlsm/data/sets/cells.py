@@ -114,6 +114,10 @@ SETS = (
             "{Train,Val,Test}_Folder/ of LViT; with the sheets of LViT, {Train,Val,Test}_text.xlsx, for its sentences"
         ),
         texts="LViT",
+        checksums={
+            "the training archive": "25d3d3185bb2970b397cafa72eb664c9b4d24294aee382e7e3df9885affce742",
+            "the test archive": "13e522387ae8b1bcc0530e13ff9c7b4d91ec74959ef6f6e57747368d7ee6f88a",
+        },
         read=monuseg,
         finish=partial(with_sentences, prompt=_PROMPT),
         group=tcga_patient,

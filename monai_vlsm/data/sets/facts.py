@@ -33,6 +33,7 @@ class DatasetFacts:
         size: number of images, in words.
         raw: the files that ``prepare --source`` takes.
         downloads: addresses of these files, where no form has to be signed, with their sha256; empty if none is known.
+        checksums: sha256 of archives that are fetched by hand, by what they are; shown by ``prepare --list``.
         class_name: what one mask shows, for prompts made from masks; empty if it depends on the mask.
         family: of prompts made from masks, see :func:`monai_vlsm.data.prompts.prompts_from_mask`.
         where: end of a sentence in these prompts.
@@ -67,6 +68,7 @@ class DatasetFacts:
     size: str = ""
     raw: str = ""
     downloads: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
     class_name: str = ""
     family: str = "phrase"
     where: str = "in the image"
