@@ -21,13 +21,14 @@ EMPTIED = "emptied"
 
 _logger = logging.getLogger("monai_vlsm")
 
-_SHARE = 0.01
+_SHARE = 0.003
+"""Of the pixels; the more, the less is seen of small things, see docs/absent.md."""
 _MOST = 512
 """Rows and columns that are looked at: logits are interpolated from fewer, so that more would say the same again."""
 
 
 def presence_score(logits: torch.Tensor) -> float:
-    """Return the mean of the highest 1 % of the logits; of a volume that of the slice where it is largest.
+    """Return the mean of the highest 0.3 % of the logits; of a volume that of the slice where it is largest.
 
     The whole mask follows single pixels too easily, and the mean over an image is the size of the object.
 

@@ -7,9 +7,9 @@ from monai.data import MetaTensor
 from monai_vlsm.transforms import presence_score
 
 
-def test_is_the_mean_of_the_highest_hundredth():
-    logits = torch.zeros(1, 20, 10)
-    logits[0, 3, 4], logits[0, 7, 7], logits[0, 0, 0] = 6, 4, -9
+def test_is_the_mean_of_the_highest_three_of_a_thousand():
+    logits = torch.zeros(1, 40, 25)
+    logits[0, 3, 4], logits[0, 7, 7], logits[0, 9, 9], logits[0, 0, 0] = 6, 5, 4, -9
     assert presence_score(logits) == 5
 
 
