@@ -161,7 +161,7 @@ def _differences(comparison: Comparison) -> Iterator[dict[str, Any]]:
     first = comparison.runs[0]
     for at, (case, group) in enumerate(zip(first.cases, first.groups or [""] * len(first.cases), strict=True)):
         texts = {"image": case.image, "label": case.label, "group": group, "prompt": case.prompt}
-        row: dict[str, Any] = {name: _harmless(text) for name, text in texts.items()}
+        row: dict[str, Any] = {name: harmless(text) for name, text in texts.items()}
         for metric, values in first.metrics.items():
             numbers = [float(run.metrics[metric][at]) for run in comparison.runs]
             named = dict(zip((f"{letter} {metric}" for letter in comparison.letters), numbers, strict=True))
@@ -174,7 +174,8 @@ def _later(comparison: Comparison, numbers: Sequence[float]) -> Iterator[tuple[s
     yield from zip(comparison.letters[1:], numbers[1:], strict=True)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Return a text for a cell of a table: behind an apostrophe where a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -48,12 +48,12 @@ def test_what_is_written_is_read(path):
 
 
 def test_no_file_changes_nothing(path, checkpoint):
-    assert read_calibration(path, checkpoint, 64) == IDENTITY
+    assert read_calibration(path, checkpoint, 96) == IDENTITY
 
 
 def test_the_numbers_of_the_file_are_used(path, checkpoint):
     write_document(path, document(checkpoint_sha256=sha256_of(checkpoint)))
-    found = read_calibration(path, checkpoint, 64)
+    found = read_calibration(path, checkpoint, 96)
     assert (found.temperature, found.slope, found.offset, found.cut) == (2.0, 0.5, -1.0, 0.4)
     assert found.thresholds == {"best_dice": 0.6, "risk_control": 0.2}
 
@@ -69,28 +69,28 @@ def test_what_is_missing_leaves_all_else_to_use():
 def test_a_calibration_of_another_checkpoint_is_refused(path, checkpoint):
     write_document(path, DOCUMENT)
     with pytest.raises(DataError, match=r"made for another checkpoint.*Run 'calibrating' again"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(path, checkpoint, 96)
 
 
 def test_a_checkpoint_that_was_written_anew_is_another(path, checkpoint):
     write_document(path, document(checkpoint_sha256=sha256_of(checkpoint)))
-    read_calibration(path, checkpoint, 64)
+    read_calibration(path, checkpoint, 96)
     checkpoint.write_bytes(b"WEIGHTS")
     os.utime(checkpoint, ns=(1, 1))
     with pytest.raises(DataError, match="another checkpoint"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(path, checkpoint, 96)
 
 
 def test_a_calibration_of_another_image_size_is_refused(path, checkpoint):
     write_document(path, document(checkpoint_sha256=sha256_of(checkpoint)))
-    with pytest.raises(DataError, match="made for the image size 64, and the model runs at 32"):
+    with pytest.raises(DataError, match="made for the image size 96, and the model runs at 32"):
         read_calibration(path, checkpoint, 32)
 
 
 def test_a_calibration_without_its_checkpoint_is_refused(path, tmp_path):
     write_document(path, DOCUMENT)
     with pytest.raises(MissingFileError, match="which the calibration belongs to"):
-        read_calibration(path, tmp_path / "none.pt", 64)
+        read_calibration(path, tmp_path / "none.pt", 96)
 
 
 SPOILED = [
@@ -175,14 +175,14 @@ def test_a_link_is_refused(path, checkpoint):
     path.parent.mkdir()
     path.symlink_to("nowhere")
     with pytest.raises(DataError, match="is a link"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(path, checkpoint, 96)
 
 
 def test_a_pipe_does_not_block(path, checkpoint):
     path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(DataError, match="no plain file"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(path, checkpoint, 96)
 
 
 def test_a_calibration_that_cannot_be_is_not_written(path):
