@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MODEL = Path("models", "model.pt")
 """The trained model in the folder of a bundle."""
+CALIBRATION = Path("models", "calibration.json")
+"""What was found out about that model, if it was calibrated."""
 
 
 def find_bundle(bundle: str) -> Path:

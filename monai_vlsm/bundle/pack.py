@@ -11,18 +11,17 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from monai_vlsm.bundle.files import LARGEST_TEXT, files_below, parse_json, read_file
+from monai_vlsm.bundle.open import CALIBRATION
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 
 LARGE = 25 * 2**20
 """Bytes; the model zoo takes no larger file, but a list of where to get them (CONTRIBUTING.md of its repository)."""
 
-CALIBRATION = "models/calibration.json"
-
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "models/model.pt")
 _TAKEN = re.compile(
     r"LICENSE|configs/[^/.][^/]*\.json|configs/logging\.conf|docs/([^/.][^/]*/)*[^/.][^/]*|models/model\.pt"
-    rf"|{re.escape(CALIBRATION)}"
+    rf"|{re.escape(CALIBRATION.as_posix())}"
 )
 _LOOKED_INTO = ("LICENSE", "configs", "docs", "models")
 _PERSONAL = re.compile(r"""(?<![\w.:/-])(?:/home/|/root/|/Users/|[A-Za-z]:[\\/]+Users[\\/])[^"'\s]*""")

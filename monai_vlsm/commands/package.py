@@ -9,9 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from monai_vlsm.bundle import MODEL, bundle_model, bundle_parser, find_bundle, parsed_content
+from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_model, bundle_parser, find_bundle, parsed_content
 from monai_vlsm.bundle.pack import (
-    CALIBRATION,
     LARGE,
     collect,
     get_value,
@@ -75,9 +74,9 @@ def _require_fitting_calibration(files: Mapping[str, bytes], folder: Path, parse
     """Make sure that a calibration in the bundle is one, and of the model in it."""
     from monai_vlsm.calibration.document import parse_document, require_fit
 
-    if CALIBRATION in files:
-        path, model = folder / CALIBRATION, files[MODEL.as_posix()]
-        document = parse_document(files[CALIBRATION], path)
+    content, path, model = files.get(CALIBRATION.as_posix()), folder / CALIBRATION, files[MODEL.as_posix()]
+    if content is not None:
+        document = parse_document(content, path)
         require_fit(document, path, hashlib.sha256(model).hexdigest(), parsed_content(parser, "image_size"))
 
 

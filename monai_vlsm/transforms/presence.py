@@ -90,8 +90,8 @@ class EmptyAbsentd(MapTransform):
         result[EMPTIED] = result[PRESENCE] < least
         if result[EMPTIED]:
             for key in self.key_iterator(result):
-                meta = result[key].meta
-                warn_emptied(meta.get("filename_or_obj"), meta.get(PROMPT), result[PRESENCE], least)
+                meta = getattr(result[key], "meta", {})
+                warn_emptied(str(meta.get("filename_or_obj")), str(meta.get(PROMPT)), result[PRESENCE], least)
                 result[key].zero_()
         return result
 
