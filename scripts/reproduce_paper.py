@@ -93,9 +93,17 @@ def report(runner: Runner, protocol: Protocol, folders: Mapping[str, Path], give
         SOURCES[protocol.name],
         AVERAGED,
         *trial_notes(runner.values, protocol),
-        *(f"{name}: {description(folder) or 'published layout'}." for name, folder in folders.items()),
+        *(f"{name}: {told_data(protocol, folder)}." for name, folder in folders.items()),
     ]
     return "\n\n".join([*tables, *notes])
+
+
+def told_data(protocol: Protocol, folder: Path) -> str:
+    """Return how a data set was prepared, with a warning where its prompts are others than the protocol's."""
+    told = description(folder) or "published layout"
+    if protocol.name == "medclipseg" and "prompts medclipseg" not in told:
+        return f"{told}; **p2 is not the sentence of MedCLIPSeg, not comparable**"
+    return told
 
 
 def trial_notes(values: Mapping[str, Any], protocol: Protocol) -> list[str]:

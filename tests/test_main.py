@@ -146,6 +146,7 @@ def test_prepare_lists_every_data_set_with_terms_and_leaks(capsys):
     printed = capsys.readouterr().out
     assert all(f"\n{name} " in f"\n{printed}" for name in DATASETS)
     assert printed.count("terms: ") == len(DATASETS)
+    assert f"sha256 of the archive: {DATASETS['tn3k'].checksums['the archive']}" in printed
     assert "--split by_sequence" in printed
 
 

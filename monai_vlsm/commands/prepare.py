@@ -94,6 +94,8 @@ def _list() -> None:
         print(f"{'':<15} terms: {facts.license}")
         how = "--download, or " if facts.downloads else ""
         print(f"{'':<15} get:   {how}{facts.source}\n{'':<15} give:  {facts.raw}")
+        for archive, sha256 in facts.checksums.items():
+            print(f"{'':<15} sha256 of {archive}: {sha256}")
         print(f"{'':<15} leaks: {facts.leaks}\n" if facts.leaks else "")
 
 

@@ -20,6 +20,7 @@ from monai_vlsm.data.folder import is_free, is_there
 from monai_vlsm.data.names import stem_below
 from monai_vlsm.data.pictures import is_blank, open_picture
 from monai_vlsm.data.sets import DatasetFacts
+from monai_vlsm.data.sets.facts import MASK_PROMPTS
 from monai_vlsm.data.splits import split_groups
 from monai_vlsm.data.whole import file_sha256, new_folder
 from monai_vlsm.errors import DataError
@@ -184,7 +185,7 @@ def _facts(request: CustomDataRequest, training: int, backbone: str | None, moda
         source="own images, arranged by python -m monai_vlsm new-bundle",
         license="write down here who may use the images and for what, before you pass them or this bundle on.",
         citation="none",
-        prompt_source="The prompts were made from the masks.",
+        prompt_source=MASK_PROMPTS,
         batch_size=max(fitting, default=_BATCH_SIZES[0]),
         backbone=backbone or DatasetFacts.backbone,
         negative_fraction=_NEGATIVE_FRACTION,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -160,6 +160,7 @@ def prompts_from_mask(
     plural: str | None = None,
     kind: str = "",
     tell_empty: bool = True,
+    scattered: bool = False,
 ) -> dict[str, list[str]]:
     """Write the prompts of one mask, with the levels of the published annotations as far as geometry gives them::
 
@@ -187,13 +188,17 @@ def prompts_from_mask(
         tell_empty: whether p1 says that a mask is empty, as published prompts do. Without, p1 is the class alone for
             every mask: whoever asks for "polyp" does not know whether there is one, and a network that saw empty
             masks with "no polyp" only looks better in an evaluation by p1 than it is.
+        scattered: whether masks show small objects all over, such as nuclei: each is counted, no place is told, and
+            ``class_name`` is in the plural.
 
     Raises:
         DataError: if the mask or an option cannot be used.
     """
     if family not in get_args(Family):
         raise DataError(f"expected a family of prompts out of {get_args(Family)}, got {family!r}.")
-    found = describe_mask(mask, location_rule)
+    found = describe_mask(mask, location_rule, 0.0 if scattered else _TINY)
+    if scattered:
+        found, plural = replace(found, locations=()), class_name
     write = _phrases if family == "phrase" else _sentences
     singular = kind or class_name
     name = singular if found.count <= 1 else plural or _pluralise(singular)
@@ -209,8 +214,8 @@ def _phrases(found: MaskDescription, singular: str, name: str, where: str, rule:
     shaped = f"{found.shape} {name}"
     sized = " ".join(filter(None, (_join(found.sizes, rule), shaped)))
     counted = f"{number_in_words(found.count)} {sized}"
-    located = f"{counted}, located in {_join(found.locations, rule)} of {where.removeprefix('in ')}"
-    return {"p1": singular, "p2": shaped, "p3": shaped, "p4": sized, "p5": counted, "p6": located}
+    place = f", located in {_join(found.locations, rule)} of {where.removeprefix('in ')}" if found.locations else ""
+    return {"p1": singular, "p2": shaped, "p3": shaped, "p4": sized, "p5": counted, "p6": counted + place}
 
 
 def _sentences(found: MaskDescription, singular: str, name: str, where: str, rule: LocationRule) -> dict[str, str]:
@@ -218,7 +223,7 @@ def _sentences(found: MaskDescription, singular: str, name: str, where: str, rul
     if not found.count:
         return {f"p{level}": sentence("no", singular, where) for level in range(1, 7)}
     number, size = number_in_words(found.count), _join(found.sizes, rule)
-    place = f"at the {_join(found.locations, rule)} {where}"
+    place = f"at the {_join(found.locations, rule)} {where}" if found.locations else where
     return {
         "p1": plain,
         "p2": plain,

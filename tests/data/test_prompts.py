@@ -298,3 +298,16 @@ def test_more_than_ninety_nine_are_many():
 def test_a_speck_without_a_size_word_leaves_no_gap():
     speck = blocks((10, 10), side=1, shape=(200, 200))
     assert prompts_from_mask(speck, "cyst", location_rule="medvlsm")["p5"] == ["one round cyst"]
+
+
+@pytest.mark.parametrize(
+    ("family", "p6"),
+    [
+        ("phrase", "many tiny round cell nuclei"),
+        ("sentence", "Many tiny round-shaped cell nuclei in the image."),
+    ],
+)
+def test_scattered_objects_are_counted_and_not_placed(family, p6):
+    rows, columns = np.mgrid[:300, :300] % 20
+    mask = (rows - 9) ** 2 + (columns - 9) ** 2 < 20
+    assert prompts_from_mask(mask, "cell nuclei", family=family, scattered=True)["p6"] == [p6]

@@ -5,9 +5,18 @@ prepared mask without suffix. Objects are brighter than what is around them and 
 """
 
 from .layouts import LAYOUTS
+from .listed import kvasir_instrument, tn3k
 from .medical import btmri, camus, camus_nifti, chexlocalize
+from .nuclei import monuseg
 from .other_forms import OTHER_FORMS
 
-LAYOUTS |= {"btmri": btmri, "camus": camus, "chexlocalize": chexlocalize}
+LAYOUTS |= {
+    "btmri": btmri,
+    "camus": camus,
+    "chexlocalize": chexlocalize,
+    "kvasir_instrument": kvasir_instrument,
+    "monuseg": monuseg,
+    "tn3k": tn3k,
+}
 
 __all__ = ["LAYOUTS", "OTHER_FORMS", "camus_nifti"]

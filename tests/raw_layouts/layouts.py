@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from .drawing import draw, save, write_pairs, write_sheet
 
@@ -82,6 +83,21 @@ def dfu(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
     base = folder / "DFUC2022_train_release"
     images, masks = base / "DFUC2022_train_images", base / "DFUC2022_train_masks"
     return write_pairs(rng, [f"10{i:04d}" for i in range(COUNT)], images, masks, ".jpg")
+
+
+def ph2(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Three folders per image, one of them of regions that are no lesion; masks have one bit per pixel."""
+    truth = {}
+    for case in ("IMD002", "IMD003", "IMD010", "IMD437"):
+        picture, mask = draw(rng)
+        base = folder / "PH2Dataset" / "PH2 Dataset images" / case
+        save(base / f"{case}_Dermoscopic_Image" / f"{case}.bmp", picture)
+        save(base / f"{case}_roi" / f"{case}_R1_Label2.bmp", ~mask)
+        (base / f"{case}_lesion").mkdir()
+        Image.fromarray(mask).save(base / f"{case}_lesion" / f"{case}_lesion.bmp")
+        truth[case] = mask
+    (folder / "PH2Dataset" / "PH2_dataset.txt").write_text("|| Name || Histological Diagnosis ||")
+    return truth
 
 
 def busi(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -284,6 +300,7 @@ LAYOUTS = {
     "clinicdb": clinicdb,
     "isic16": isic16,
     "dfu": dfu,
+    "ph2": ph2,
     "busi": busi,
     "qata_cov19": qata_cov19,
     "mosmed": mosmed,

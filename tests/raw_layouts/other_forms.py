@@ -9,7 +9,9 @@ import numpy as np
 
 from .drawing import draw, save, write_pairs, write_sheet
 from .layouts import COUNT, LAYOUTS, MOSMED, mosmed_sheet
+from .listed import tn3k
 from .medical import btmri, camus_nifti
+from .nuclei import monuseg_lvit
 
 
 def dfu_split_anew(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -78,6 +80,23 @@ def mosmed_without_sentences(folder: Path, rng: np.random.Generator) -> dict[str
     """Kaggle's archive alone."""
     truth = LAYOUTS["mosmed"](folder, rng)
     for path in folder.glob("*.xlsx"):
+        path.unlink()
+    return truth
+
+
+def kvasir_instrument_of_kaggle(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Folders in folders; the lists name files."""
+    base, stems = folder / "kvasir-instrument", [f"ckcu{i}ty" for i in range(COUNT)]
+    truth = write_pairs(rng, stems, base / "images" / "images", base / "masks" / "masks", ".jpg")
+    for name, part in (("train", stems[:6]), ("test", stems[6:])):
+        (base / f"{name}.txt").write_text("".join(f"images/{stem}.jpg\n" for stem in part))
+    return truth
+
+
+def tn3k_without_folds(folder: Path, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The four folders alone."""
+    truth = tn3k(folder, rng)
+    for path in folder.rglob("*.json"):
         path.unlink()
     return truth
 
@@ -163,6 +182,9 @@ OTHER_FORMS = {
     "qata_cov19, LViT": lvit,
     "mosmed, LViT": mosmed_of_lvit,
     "mosmed, without sentences": mosmed_without_sentences,
+    "monuseg, LViT": monuseg_lvit,
+    "kvasir_instrument, Kaggle": kvasir_instrument_of_kaggle,
+    "tn3k, without folds": tn3k_without_folds,
     "etis, Kaggle": etis_of_kaggle,
     "etis, challenge": etis_of_the_challenge,
     "clinicdb, Kaggle": clinicdb_twice,

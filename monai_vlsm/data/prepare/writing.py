@@ -76,4 +76,5 @@ def _generated(case: RawCase, mask: Mask, facts: DatasetFacts, location_rule: Lo
         location_rule=location_rule,
         kind=case.kind,
         tell_empty=False,
+        scattered=facts.scattered,
     )

@@ -12,6 +12,7 @@ MEDCLIPSEG = "https://huggingface.co/datasets/TahaKoleilat/MedCLIPSeg/resolve/ma
 """Where the copies of MedCLIPSeg are."""
 ASK = "Ask the authors before you pass images on."
 MEDVLSM_PROMPTS = "The prompts of the published annotations come from\nhttps://github.com/naamiinepal/medvlsm (MIT)."
+MASK_PROMPTS = "The prompts were made from the masks."
 NO_TERMS = f"No license was found with the images. {ASK}"
 
 
@@ -32,9 +33,11 @@ class DatasetFacts:
         size: number of images, in words.
         raw: the files that ``prepare --source`` takes.
         downloads: addresses of these files, where no form has to be signed, with their sha256; empty if none is known.
+        checksums: sha256 of archives that are fetched by hand, by what they are; shown by ``prepare --list``.
         class_name: what one mask shows, for prompts made from masks; empty if it depends on the mask.
         family: of prompts made from masks, see :func:`monai_vlsm.data.prompts.prompts_from_mask`.
         where: end of a sentence in these prompts.
+        scattered: whether masks show small objects all over; ``class_name`` is in the plural then.
         medvlsm: folder of its prompts in the annotations of naamiinepal/medvlsm.
         medclipseg: folder of its prompts in those of HealthX-Lab/MedCLIPSeg.
         texts: what texts for prompts its raw files hold, in a word or two; they are used where nothing was published.
@@ -65,9 +68,11 @@ class DatasetFacts:
     size: str = ""
     raw: str = ""
     downloads: Mapping[str, str] = field(default_factory=dict)
+    checksums: Mapping[str, str] = field(default_factory=dict)
     class_name: str = ""
     family: str = "phrase"
     where: str = "in the image"
+    scattered: bool = False
     medvlsm: str = ""
     medclipseg: str = ""
     texts: str = ""

@@ -7,12 +7,10 @@ from collections import defaultdict
 from collections.abc import Container
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn
 
 from monai_vlsm.data.sets.facts import DatasetFacts
-from monai_vlsm.data.sets.raw import RawCase, RawFiles, one_per_name, pair
+from monai_vlsm.data.sets.raw import RawCase, RawFiles, left_out, one_per_name, pair
 from monai_vlsm.data.sets.sheets import read_sheet
-from monai_vlsm.errors import DataError
 
 _SPLITS = {"Train": "training", "Val": "validation", "Test": "test"}
 
@@ -71,9 +69,5 @@ def _with_sentence(case: RawCase, sentences: dict[str, dict[str, list[str]]], pr
     found = sentences.get(os.path.splitext(case.image)[0], {})
     split = case.split or next((split for split in reversed(_SPLITS.values()) if found.get(split)), "")
     if not found.get(split):
-        return replace(case, read_mask=_without_sentence)
+        return left_out(case, "it has no sentence in the sheets of its split")
     return replace(case, split=split, prompts={"p0": [""], "p1": [prompt], "p2": found[split]})
-
-
-def _without_sentence() -> NoReturn:
-    raise DataError("it has no sentence in the sheets of its split")

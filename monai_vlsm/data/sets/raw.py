@@ -7,7 +7,7 @@ import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -193,6 +193,15 @@ def pair_parts(files: RawFiles, splits: Mapping[str, str], images: str, masks: s
         for part, split in splits.items()
         for case in pair(files, images.format(part), masks.format(part), mask_stem=mask.format, split=split)
     ]
+
+
+def left_out(case: RawCase, reason: str) -> RawCase:
+    """Return a case that is told with its reason and left out when it is prepared."""
+
+    def refuse() -> Mask:
+        raise DataError(reason)
+
+    return replace(case, read_mask=refuse)
 
 
 def prepared_name(path: Path) -> str:

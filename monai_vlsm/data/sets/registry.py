@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from monai_vlsm.data.sets import brain, breast, chest, heart, pancreas, polyps, skin
+from monai_vlsm.data.sets import brain, breast, cells, chest, heart, instruments, pancreas, polyps, skin, thyroid
 from monai_vlsm.data.sets.facts import DatasetFacts
 from monai_vlsm.data.sets.medclipseg import read_medclipseg
 from monai_vlsm.data.sets.raw import RawCase, RawFiles
@@ -28,7 +28,7 @@ _PHANTOM = DatasetFacts(
     lr_patience=1,
 )
 
-_ROOMS = (polyps, skin, heart, breast, chest, brain, pancreas)
+_ROOMS = (polyps, skin, heart, breast, chest, brain, pancreas, instruments, thyroid, cells)
 DATASETS: dict[str, DatasetFacts] = {
     facts.name: facts for facts in (_PHANTOM, *(facts for room in _ROOMS for facts in room.SETS))
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import partial
 
-from monai_vlsm.data.sets.facts import DatasetFacts
+from monai_vlsm.data.sets.facts import MASK_PROMPTS, DatasetFacts
 from monai_vlsm.data.sets.raw import RawCase, RawFiles, one_per_name, pair, pair_parts, read_named_mask
 
 _ISIC = "https://isic-challenge-data.s3.amazonaws.com"
@@ -39,6 +39,24 @@ def dfu(files: RawFiles) -> list[RawCase]:
     """Read the folders of the challenge, or images/ with labels/ or masks/ as people have split them anew."""
     challenge = pair(files, "DFUC2022_train_images", "DFUC2022_train_masks")
     return challenge or pair(files, "images", "labels" if files.in_folder("labels") else "masks")
+
+
+def ph2(files: RawFiles) -> list[RawCase]:
+    """Read IMD003/IMD003_Dermoscopic_Image/IMD003.bmp and IMD003/IMD003_lesion/IMD003_lesion.bmp."""
+    pattern = r"(?P<case>IMD\d+)_(?:Dermoscopic_Image/(?P=case)|(?P<mask>lesion)/(?P=case)_lesion)\.(?:bmp|png)"
+    found = one_per_name(
+        ((match["case"].upper(), match["mask"] is not None), path) for path, match in files.matching(pattern)
+    )
+    return [
+        RawCase(
+            image=f"{case}.png",
+            label=f"{case}.png",
+            image_source=path,
+            read_mask=partial(read_named_mask, found.get((case, True)), f"{case}_lesion"),
+        )
+        for (case, is_mask), path in found.items()
+        if not is_mask
+    ]
 
 
 def uwaterloo_skin(files: RawFiles) -> list[RawCase]:
@@ -124,6 +142,25 @@ SETS = (
         raw="DFUC2022_train_release.zip (DFUC2022_train_images/, DFUC2022_train_masks/)",
         medvlsm="dfu",
         read=dfu,
+    ),
+    DatasetFacts(
+        name="ph2",
+        title="PH2",
+        modality="dermoscopy",
+        target="skin lesion",
+        prompt="skin lesion",
+        class_name="skin lesion",
+        source="https://www.fc.up.pt/addi/ph2%20database.html",
+        license="A form has to be filled in; research only.",
+        citation=(
+            "T. Mendonca et al.: PH2 - A Dermoscopic Image Database for Research and Benchmarking. EMBC 2013, "
+            "doi 10.1109/EMBC.2013.6610779."
+        ),
+        prompt_source=MASK_PROMPTS,
+        size="200 images",
+        raw="the unpacked PH2Dataset.rar, or the archive of its Kaggle copy (PH2 Dataset images/IMD003/...)",
+        evaluate_with="isic18",
+        read=ph2,
     ),
     DatasetFacts(
         name="uwaterloo_skin",

@@ -62,7 +62,7 @@ def test_every_case_is_there_and_nothing_is_skipped(converted):
 
 def test_masks_are_those_that_were_drawn(converted):
     name, truth, _, out = converted
-    lossy = name in ("kvasir_seg", "bkai", "polypgen")
+    lossy = name in ("kvasir_seg", "bkai", "polypgen", "tn3k")
     for key, mask in masks_of(out).items():
         differing = np.count_nonzero(mask != truth[key])
         assert differing <= (0.02 * mask.size if lossy else 0), key
@@ -112,11 +112,18 @@ def test_groups_stay_in_one_split(converted):
         ("qata_cov19", [7, 1, 2]),
         ("etis", [0, 0, 4]),
         ("mosmed", [5, 1, 2]),
+        ("kvasir_instrument", [5, 1, 2]),
+        ("kvasir_instrument, Kaggle", [5, 1, 2]),
+        ("tn3k", [5, 3, 2]),
+        ("tn3k, without folds", [7, 1, 2]),
+        ("ph2", [0, 0, 4]),
+        ("monuseg", [3, 1, 2]),
     ],
 )
 def test_the_makers_own_split_is_kept(name, counts, tmp_path):
-    LAYOUTS[name](tmp_path / "raw", np.random.default_rng(0))
-    report = prepare(name, [tmp_path / "raw"], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    CASES[name](tmp_path / "raw", np.random.default_rng(0))
+    set_name, options = name.split(",")[0], PrepareOptions("generated")
+    report = prepare(set_name, [tmp_path / "raw"], tmp_path / "out", options, progress=False)
     assert list(report.entries.values()) == counts
 
 
@@ -191,6 +198,8 @@ def test_a_mask_of_both_colors_names_no_kind(color, tmp_path):
         ("polypgen", 6),
         ("bus_uclm", 3),
         ("mosmed, without sentences", 7),
+        ("monuseg", 6),
+        ("monuseg, LViT", 6),
     ],
 )
 def test_groups_are_read_off_the_names(form, count, tmp_path):
@@ -362,8 +371,17 @@ def test_real_raw_files_meet_their_published_prompts(name, shared_folder, tmp_pa
     assert [reason for reason, _, _ in report.skipped] == ["published, but not in the source or not usable"]
 
 
+def test_a_real_image_of_ph2_is_prepared(shared_folder, tmp_path):
+    source = shared_folder / "data" / "raw_samples" / "PH2Dataset"
+    report = prepare("ph2", [source], tmp_path / "out", PrepareOptions("generated"), progress=False)
+    assert (report.entries["test"], report.skipped, report.empty["test"]) == (1, [], 0)
+    assert load_splits(tmp_path / "out")["test"][0]["prompts"]["p1"] == ["skin lesion"]
+
+
 def test_checksums_are_those_that_were_found_published(shared_folder):
     published = (shared_folder / "facts" / "datasets-checked.md").read_text(encoding="utf-8")
     ours = [sha256 for facts in DATASETS.values() for sha256 in facts.downloads.values() if sha256]
     assert len(ours) == 15
-    assert all(sha256 in published for sha256 in ours)
+    by_hand = [sha256 for name in ("kvasir_instrument", "tn3k") for sha256 in DATASETS[name].checksums.values()]
+    assert len(by_hand) == 2
+    assert all(sha256 in published for sha256 in ours + by_hand)
