@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import astuple, dataclass
 from numbers import Integral, Real
+from typing import Any
+
+_LARGEST = 1e300
 
 UNKNOWN = "\N{EN DASH}"
 """Stands where there is no value: None, NaN and infinities."""
@@ -44,8 +47,9 @@ def shown(value: object) -> str:
 
 
 def is_known(value: object) -> bool:
-    """Tell whether a value is a finite number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether a value is a number that can be shown: finite, and no whole number of hundreds of digits."""
+    number: Any = value
+    return isinstance(value, Real) and not isinstance(value, bool) and bool(abs(number) < _LARGEST)
 
 
 def is_numeric(value: object) -> bool:

@@ -86,7 +86,8 @@ def _add_overview(page: Page, contents: Contents) -> None:
     facts: dict[str, object] = {}
     if runs:
         run = runs[0]
-        what = f"{len(run.rows)} cases of the split {setting(run, 'split')}, prompts {setting(run, 'prompt_level')}"
+        cases = sum(row["label"] != "" for row in run.rows)
+        what = f"{cases} cases of the split {setting(run, 'split')}, prompts {setting(run, 'prompt_level')}"
         facts |= {"Dice": f"{shown(interval(run, 'dice'))}, {what}"} if "dice" in run.metrics else {}
     facts["Check of the data"] = leaks(contents.data)
     facts["Model"] = _model(bundle)

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.pages import Interval, Line, Page, histogram, risk_coverage_plot
+from monai_vlsm.pages.cells import is_known
+from monai_vlsm.pages.markup import Markup
+from monai_vlsm.pages.plots import UNIT
 from monai_vlsm.reports.compare import units_of
 from monai_vlsm.reports.runs import Run
-from monai_vlsm.statistics import auroc, false_positive_rate, risk_coverage, summarize
+from monai_vlsm.statistics import risk_coverage, summarize
+from monai_vlsm.statistics.absence import rank_presence
+from monai_vlsm.statistics.columns import RANKED
 from monai_vlsm.statistics.intervals import Floats
+from monai_vlsm.statistics.selection import BAD_DICE, rank_cases
 
 NAMES = {"dice": "Dice", "iou": "IoU", "hd95": "HD95 (pixels)", "surface_dice": "surface Dice"}
 """Of metrics, for people."""
-
-_UNIT = (0.0, 1.0)
-_BAD = 0.5
-"""Dice below which a case counts as failed."""
 
 _CERTAINTIES = {
     "agreement": "agreement over paraphrases",
@@ -106,24 +109,19 @@ def add_presence(page: Page, run: Run, command: str) -> None:
     known = np.isfinite(scores)
     groups = {"target shown": scores[known & present], "target not shown": scores[known & ~present]}
     counted = " and ".join(f"{len(values)} cases ({name})" for name, values in groups.items())
-    alt = f"Histogram of presence of {counted}."
-    page.plots(histogram(groups, "presence, from 0 (not there) to 1 (there)", alt, _UNIT))
-    if not all(map(len, groups.values())):
-        missing = next(name for name, values in groups.items() if not len(values))
+    axis = "presence, from 0 (not there) to 1 (there)"
+    page.plots(histogram(groups, axis, f"Histogram of the presence of {counted}.", UNIT))
+    missing = [name for name, values in groups.items() if not len(values)]
+    if missing:
         page.missing(
-            f"No case of the kind {missing!r} is in this run, so how well the two are told apart is open.", command
+            f"No case of the kind {missing[0]!r} is in this run, so whether the two are told apart is open.", command
         )
         return
-    masked = np.array([int(row["pred_pixels"]) > 0 for row in run.rows])
-    page.facts(
-        {
-            "AUROC": auroc(scores[known].tolist(), present[known].tolist()),
-            "False positives where 95 % of the present are kept": false_positive_rate(
-                scores[known].tolist(), present[known].tolist()
-            ),
-            "Masks drawn where nothing is there": f"{int((masked & ~present).sum())} of {int((~present).sum())}",
-        }
-    )
+    units = [unit for unit, is_known in zip(units_of(run), known, strict=True) if is_known]
+    ranked = rank_presence(scores[known].tolist(), present[known].tolist(), np.zeros(known.sum()).tolist(), units)
+    words = {"auroc": "AUROC", "false_positive_rate": "False positives where 95 % of the present are kept"}
+    facts: dict[str, object] = {told: Interval(ranked[name], *ranked[f"{name}_ci95"]) for name, told in words.items()}
+    page.facts({**facts, "Masks over 0.1 % of an image that does not show the target": _drawn_in_vain(run)})
 
 
 def add_ranking(page: Page, run: Run, command: str) -> None:
@@ -135,31 +133,25 @@ def add_ranking(page: Page, run: Run, command: str) -> None:
         command: that makes such a run.
     """
     page.section("Which cases to look at")
-    scores = {name: values for name in _CERTAINTIES if (values := scores_of(run, name)) is not None}
+    scores = {name: values for name in RANKED if (values := scores_of(run, name)) is not None}
     if not scores or "dice" not in run.metrics:
         page.missing("This run has no score per case: it was made by an older version.", command)
         return
-    known = np.isfinite([run.metrics["dice"], *scores.values()]).all(axis=0)
-    if not known.any():
+    dice = run.metrics["dice"]
+    ranked = rank_cases(dice.tolist(), {name: values.tolist() for name, values in scores.items()}, units_of(run))
+    if not ranked["cases"]:
         page.missing("No case of this run has a Dice and all of its scores.", command)
         return
-    risk = 1 - run.metrics["dice"][known]
-    ranked = {_CERTAINTIES[name]: values[known] for name, values in scores.items()} | {"best possible": -risk}
-    curves = {name: risk_coverage(risk.tolist(), score.tolist()) for name, score in ranked.items()}
-    alt = "Mean risk over the share of cases kept: " + ", ".join(
-        f"{name} {area:.3f}" for name, (*_, area) in curves.items()
-    )
-    lines = [Line(name, coverage, mean_risk) for name, (coverage, mean_risk, _) in curves.items()]
-    page.plots(risk_coverage_plot(lines, alt))
-    failed = risk > 1 - _BAD
+    known = np.isfinite([dice, *scores.values()]).all(axis=0)
+    page.plots(_curves(1 - dice[known], {_CERTAINTIES[name]: values[known] for name, values in scores.items()}))
     rows = [
-        [name, curves[name][2], auroc((-score).tolist(), failed.tolist()) if 0 < failed.sum() < len(failed) else None]
-        for name, score in ranked.items()
+        [_CERTAINTIES[name], Interval(told["area"], *told["area_ci95"]), Interval(told["auroc"], *told["auroc_ci95"])]
+        for name, told in ranked["scores"].items()
     ]
     page.table(
-        ["score", "area under the curve", f"AUROC for Dice below {_BAD}"],
-        [*rows, ["no ranking", float(risk.mean()), 0.5]],
-        f"{len(risk)} cases, {int(failed.sum())} of them with a Dice below {_BAD}",
+        ["score", "area under the curve", f"AUROC of finding Dice below {BAD_DICE}"],
+        [*rows, ["best possible", ranked["least_area"], None], ["no ranking", ranked["area_at_random"], 0.5]],
+        f"{ranked['cases']} cases, {ranked['bad']} of them with a Dice below {BAD_DICE}; {ranked['left_out']} left out",
     )
     page.text(
         "A score is good if the mean risk is low while few cases are kept, and rises only at the end: then the cases "
@@ -168,12 +160,29 @@ def add_ranking(page: Page, run: Run, command: str) -> None:
     _add_flags(page, run)
 
 
+def _curves(risk: Floats, scores: Mapping[str, Floats]) -> Markup:
+    named = {**scores, "best possible": -risk}
+    curves = {name: risk_coverage(risk.tolist(), score.tolist()) for name, score in named.items()}
+    areas = ", ".join(f"{name} {area:.3f}" for name, (*_, area) in curves.items())
+    lines = [Line(name, coverage, mean_risk) for name, (coverage, mean_risk, _) in curves.items()]
+    return risk_coverage_plot(lines, f"Mean risk over the share of cases kept; areas: {areas}.")
+
+
+def _drawn_in_vain(run: Run) -> Interval:
+    """Return what the summary says, which knows the sizes of the images; unknown where it says nothing of use."""
+    told = run.settings.get("presence")
+    named: Mapping[str, Any] = told if isinstance(told, dict) else {}
+    bounds = named.get("drawn_in_vain_ci95")
+    numbers = [named.get("drawn_in_vain"), *(bounds if isinstance(bounds, list) and len(bounds) == 2 else (None, None))]
+    return Interval(*(number if is_known(number) else None for number in numbers))
+
+
 def _add_spread(page: Page, run: Run) -> None:
     dice, present = run.metrics["dice"], is_present(run)
     groups = {"target shown": dice[present], "not shown": dice[~present]}
     shown = {name: values for name, values in groups.items() if len(values)}
     title = f"Dice per case of {run.table.parent.name}"
-    page.plots(histogram(shown, "Dice", f"{title}: median {float(np.nanmedian(dice)):.3f}.", _UNIT, caption=title))
+    page.plots(histogram(shown, "Dice", f"{title}: median {float(np.nanmedian(dice)):.3f}.", UNIT, caption=title))
 
 
 def _add_flags(page: Page, run: Run) -> None:

@@ -51,7 +51,8 @@ class Run:
         settings: of ``summary.json``: what the numbers depend on; empty where there is none.
         rows: of the table, all its columns as texts.
         cases: what each row is about, in the order of the table, each once.
-        metrics: values of every row; NaN where undefined.
+        metrics: values of every row; NaN where undefined, and where the row has no annotation of its own: an evaluation
+            with ``absent`` asks for targets that an image does not show, and keeps the answers out of its means.
     """
 
     table: Path
@@ -84,7 +85,9 @@ def read_run(path: str | Path) -> Run:
     names = [name for name in rows[0] if name not in CASE + SCORES]
     if not names:
         raise DataError(f"expected a metric such as 'dice' among the columns of {str(table)!r}, got none.")
-    metrics = {name: np.array([_number(row, name, table, at) for at, row in enumerate(rows, 2)]) for name in names}
+    values = {name: np.array([_number(row, name, table, at) for at, row in enumerate(rows, 2)]) for name in names}
+    annotated = np.array([row["label"] != "" for row in rows])
+    metrics = {name: np.where(annotated, numbers, np.nan) for name, numbers in values.items()}
     for at, row in enumerate(rows, 2):
         for name in ("label_pixels", "pred_pixels"):
             _pixels(row[name], f"{str(table)!r}, row {at}, column {name!r}")
@@ -198,7 +201,7 @@ def _require_same_run(run: Run) -> None:
     means = {name: _mean_of(value) for name, value in metrics.items()} if isinstance(metrics, dict) else {}
     expected = {name: float(np.nanmean(v)) if np.isfinite(v).any() else None for name, v in run.metrics.items()}
     same = means.keys() == expected.keys() and all(_is_close(means[name], expected[name]) for name in means)
-    if not same or run.settings.get("images") != len(run.rows):
+    if not same or run.settings.get("images") != sum(row["label"] != "" for row in run.rows):
         raise DataError(
             f"{str(run.table)!r} and the {SUMMARY} beside it are of two runs: their metrics, means or numbers of "
             "images differ. Evaluate anew, or put the right one there."

@@ -28,6 +28,7 @@ from monai_vlsm.pages.cells import UNKNOWN, Interval, is_numeric, shown
         (Interval(12, 11, 14.5), "12.000 (11.000 to 14.500)"),
         (Interval(0.8, None, None), "0.800"),
         (Interval(None, None, None), UNKNOWN),
+        (Interval(10**400, math.nan, 1), UNKNOWN),
     ],
 )
 def test_a_value_is_shown_as_people_read_it(value, expected):
