@@ -51,7 +51,8 @@ class Run:
         settings: of ``summary.json``: what the numbers depend on; empty where there is none.
         rows: of the table, all its columns as texts.
         cases: what each row is about, in the order of the table, each once.
-        metrics: values of every row; NaN where undefined.
+        metrics: values of every row; NaN where undefined, and in rows about an absent target, which have no mask file
+            and count for the presence only.
     """
 
     table: Path
@@ -85,6 +86,8 @@ def read_run(path: str | Path) -> Run:
     if not names:
         raise DataError(f"expected a metric such as 'dice' among the columns of {str(table)!r}, got none.")
     metrics = {name: np.array([_number(row, name, table, at) for at, row in enumerate(rows, 2)]) for name in names}
+    for values in metrics.values():
+        values[[not row["label"] for row in rows]] = np.nan
     for at, row in enumerate(rows, 2):
         for name in ("label_pixels", "pred_pixels"):
             _pixels(row[name], f"{str(table)!r}, row {at}, column {name!r}")
@@ -191,14 +194,14 @@ def _require_whole_groups(run: Run) -> None:
 
 
 def _require_same_run(run: Run) -> None:
-    """Compare the numbers of images and the means of the summary with those of the table."""
+    """Compare the numbers of images and the means of the summary, without absent targets, with those of the table."""
     if not run.settings:
         return
     metrics = run.settings.get("metrics")
     means = {name: _mean_of(value) for name, value in metrics.items()} if isinstance(metrics, dict) else {}
     expected = {name: float(np.nanmean(v)) if np.isfinite(v).any() else None for name, v in run.metrics.items()}
     same = means.keys() == expected.keys() and all(_is_close(means[name], expected[name]) for name in means)
-    if not same or run.settings.get("images") != len(run.rows):
+    if not same or run.settings.get("images") != sum(bool(row["label"]) for row in run.rows):
         raise DataError(
             f"{str(run.table)!r} and the {SUMMARY} beside it are of two runs: their metrics, means or numbers of "
             "images differ. Evaluate anew, or put the right one there."

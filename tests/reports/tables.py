@@ -47,8 +47,9 @@ def write_run(folder, dice, settings=SETTINGS, metrics=("dice",), data="/data/bu
     """A folder as an evaluation leaves it behind."""
     rows = rows_of(dice, data, **columns)
     write_table(folder / "per_image.csv", rows)
-    means = {name: summarize([float(row[name]) for row in rows]) for name in metrics}
-    summary = {**settings, "images": len(rows), "metrics": means}
+    published = [row for row in rows if row["label"]]
+    means = {name: summarize([float(row[name]) for row in published]) for name in metrics}
+    summary = {**settings, "images": len(published), "metrics": means}
     (folder / "summary.json").write_text(json.dumps(summary))
     return folder
 

@@ -51,9 +51,10 @@ def test_cases_do_not_depend_on_where_the_data_lie(tmp_path):
     assert here.cases == there.cases
 
 
-def test_an_absent_target_has_no_mask_file(tmp_path):
+def test_an_absent_target_has_no_mask_file_and_no_score(tmp_path):
     run = read_run(write_run(tmp_path / "run", [0.5, 1.0], label=["/data/busi/masks/0.png", ""]))
     assert run.cases[1].label == ""
+    np.testing.assert_array_equal(run.metrics["dice"], [0.5, np.nan])
 
 
 @pytest.mark.parametrize("missing", ["image", "label", "prompt", "label_pixels", "pred_pixels"])
