@@ -53,7 +53,7 @@ class ScorePresenced(MapTransform):
 
     Args:
         keys: of the logits (1, W, H[, D]) of an image; of several, the last one counts.
-        probability: of a :func:`presence_score`, such as :meth:`monai_vlsm.calibration.Calibration.presence`.
+        probability: of a :func:`presence_score`, such as :meth:`.Calibration.presence`.
     """
 
     def __init__(self, keys: KeysCollection, probability: Callable[[float], float]) -> None:
