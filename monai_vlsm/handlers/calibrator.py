@@ -74,18 +74,7 @@ class Calibrator:
 
     def _collect(self, engine: Engine) -> None:
         state: Any = engine.state
-        for item, output in zip(state.batch, state.output, strict=True):
-            logits, label = (output[key].as_tensor().cpu() for key in ("pred", "label"))
-            self._cases.append(
-                Case(
-                    image=str(item["image"].meta["filename_or_obj"]),
-                    label=str(item["label"].meta.get("filename_or_obj", "")),
-                    prompt=item["prompt"],
-                    group=item.get("group"),
-                    counts=count_logits(logits.numpy(), label.numpy()),
-                    score=presence_score(logits),
-                )
-            )
+        self._cases += [case_of(*pair) for pair in zip(state.batch, state.output, strict=True)]
 
     def _write(self, _: Engine) -> None:
         require_enough(self._cases)
@@ -112,6 +101,19 @@ class Calibrator:
         counts = np.stack([case.counts for case in shown])
         errors = calibration_errors(counts, [case.unit for case in shown], temperature["value"])
         return {**temperature, **errors, "ci95": {**temperature["ci95"], **errors["ci95"]}}
+
+
+def case_of(item: Mapping[str, Any], output: Mapping[str, Any]) -> Case:
+    """Return what a calibration takes of an image of a batch, and of the logits under ``pred`` that belong to it."""
+    logits, label = (output[key].as_tensor().cpu() for key in ("pred", "label"))
+    return Case(
+        image=str(item["image"].meta["filename_or_obj"]),
+        label=str(item["label"].meta.get("filename_or_obj", "")),
+        prompt=item["prompt"],
+        group=item.get("group"),
+        counts=count_logits(logits.numpy(), label.numpy()),
+        score=presence_score(logits),
+    )
 
 
 def format_calibration(document: Mapping[str, Any]) -> str:
