@@ -80,7 +80,7 @@ class Questions:
         names: of groups, by level, in place of the level.
 
     Raises:
-        DataError: if an entry lacks the level.
+        DataError: if an entry lacks the level, or further prompts have the name of another group.
     """
 
     def __init__(
@@ -100,6 +100,9 @@ class Questions:
         self.level = level
         self.variants = dict(variants or {})
         self._names = dict(names or {})
+        taken = sorted({*ABOUT, *(f"p{number}" for number in range(100))} & set(self.variants))
+        if taken:
+            raise DataError(f"{taken[0]!r} is the name of a group already: give these prompts another one.")
         self._absent = AbsentPrompts(entries)
         self._wordings = absent_wordings("", *{entry["prompts"].get("p1", [""])[0] for entry in entries})
 
