@@ -12,7 +12,6 @@ from monai_vlsm.bundle import find_bundle
 from monai_vlsm.data.splits import SPLITS
 from monai_vlsm.errors import DataError, MissingFileError
 
-
 _SHEET = ("Image", "Description")
 
 
@@ -57,9 +56,8 @@ def _run(arguments: argparse.Namespace) -> None:
     if not is_free(out):
         raise DataError(f"expected --out to be a new folder, but {str(out)!r} is there: choose another, or remove it.")
     if arguments.pictures < 0 or (arguments.cases is not None and arguments.cases < 1):
-        raise DataError(
-            f"expected --cases of 1 or more and --pictures of 0 or more, got {arguments.cases} and {arguments.pictures}."
-        )
+        given = f"--cases {arguments.cases} and --pictures {arguments.pictures}"
+        raise DataError(f"expected 1 case or more, and 0 pictures or more, got {given}.")
     folder = find_bundle(arguments.bundle)
     entries = load_datalist(arguments.dataset_dir, arguments.split)[: arguments.cases]
     level, names = _levels(arguments, entries)

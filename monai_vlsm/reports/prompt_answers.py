@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Protocol, cast
+from collections.abc import Iterator
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from monai_vlsm.data.names import stem_of
 from monai_vlsm.handlers.drawing import draw_overlay
 from monai_vlsm.handlers.overlays import upright_pictures
-from monai_vlsm.reports.prompt_groups import FULL, Entry, Questions
+from monai_vlsm.reports.prompt_groups import Entry, Questions
 from monai_vlsm.transforms import EnsureSameSized, LoadImageAnyd, LoadMaskd, ToDisplayRanged, UprightView
 
 Mask = NDArray[np.bool_]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +80,7 @@ class Questions:
         names: of groups, by level, in place of the level.
 
     Raises:
-        DataError: if an entry lacks the level.
+        DataError: if an entry lacks the level, or further prompts have the name of another group.
     """
 
     def __init__(
@@ -101,6 +100,9 @@ class Questions:
         self.level = level
         self.variants = dict(variants or {})
         self._names = dict(names or {})
+        taken = sorted({*ABOUT, *(f"p{number}" for number in range(100))} & set(self.variants))
+        if taken:
+            raise DataError(f"{taken[0]!r} is the name of a group already: give these prompts another one.")
         self._absent = AbsentPrompts(entries)
         self._wordings = absent_wordings("", *{entry["prompts"].get("p1", [""])[0] for entry in entries})
 
@@ -121,7 +123,7 @@ class Questions:
         asked += [Question(self._names.get(level, level), prompts[level]) for level in levels]
         asked += self._given(entry)
         asked += [Question("paraphrase", text) for text in paraphrases(full, _WORDINGS)]
-        asked += [Question(group, text) for group, text in _changed(full)]
+        asked += [Question(group, text) for group, text in _changed(full) if text]
         asked += [Question("other case", text) for text in self._of_another(number, full)]
         asked += [Question("denied", text, False) for text in [denied(name)] if text]
         asked += [Question("empty", "")]
@@ -150,14 +152,9 @@ class Questions:
             yield Question("not there", self._wordings[number % len(self._wordings)], False)
 
 
-def _changed(full: str) -> Iterator[tuple[str, str]]:
-    changes = {f"without {attribute}": partial(without, attribute=attribute) for attribute in ATTRIBUTES}
-    changes |= {
-        "opposite side": with_opposite_side,
-        "other size": with_other_size,
-        "other number": with_other_number,
-    }
-    for group, change in changes.items():
-        text = change(full)
-        if text is not None:
-            yield group, text
+def _changed(full: str) -> Iterator[tuple[str, str | None]]:
+    for attribute in ATTRIBUTES:
+        yield f"without {attribute}", without(full, attribute)
+    yield "opposite side", with_opposite_side(full)
+    yield "other size", with_other_size(full)
+    yield "other number", with_other_number(full)

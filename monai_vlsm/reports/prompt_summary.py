@@ -84,8 +84,8 @@ def prompt_page(rows: Sequence[Row], summary: Mapping[str, Any], command: str) -
     page = Page("How a network follows its prompts", f"{summary['dataset']}, {summary['split']} split")
     page.section("Groups")
     page.text(
-        "Every image is encoded once and asked for all of these. A network that follows its prompt finds the same under "
-        "a paraphrase, no more than before under less words, and nothing where the prompt names what is not there."
+        "Every image is encoded once and asked for all of these. A network that follows its prompt finds the same if "
+        "that is said in other words, something else where the prompt is wrong, and nothing of what is not there."
     )
     header = ["group", "cases", "Dice", "same as full", "presence", "share of the image", "empty masks"]
     for title, is_there in (("What is there", True), ("What is not there: an empty mask is right", False)):
