@@ -41,6 +41,9 @@ def add_parser(commands: Any) -> None:
         metavar="FOLDER",
         help=f"folders of evaluations, the most important first (default: those in eval/ of the bundle, {_MAIN} first)",
     )
+    parser.add_argument(
+        "--prompts", type=Path, metavar="FOLDER", help="that 'prompts' wrote (default: eval/prompts in the bundle)"
+    )
     parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
     parser.add_argument("--out", type=Path, help="page to write (default: eval/report.html in the bundle)")
     parser.add_argument("--no-readme", action="store_true", help="leave docs/README.md of the bundle as it is")
@@ -49,17 +52,20 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from monai_vlsm.reports.bundle_facts import read_bundle
-    from monai_vlsm.reports.bundle_page import Contents, bundle_page, leaks
+    from monai_vlsm.reports.bundle_page import PROMPTS, Contents, bundle_page, leaks
     from monai_vlsm.reports.performance import filled_readme, performance
+    from monai_vlsm.reports.prompted import read_prompts
     from monai_vlsm.reports.runs import read_run
 
     bundle = read_bundle(find_bundle(arguments.bundle))
     runs = [read_run(folder) for folder in arguments.runs or _evaluations(bundle.folder / "eval")]
+    prompts = read_prompts(arguments.prompts or bundle.folder / PROMPTS)
     readme = bundle.folder / "docs" / "README.md"
     filled = not arguments.no_readme and bool(runs)
     data = _check(arguments, bundle)
     text = filled_readme(readme, performance(bundle, runs, leaks(data))) if filled else ""
-    page = bundle_page(Contents(bundle, runs, data, _draw(bundle, runs, data, arguments.backbone)))
+    cases = _draw(bundle, runs, data, arguments.backbone)
+    page = bundle_page(Contents(bundle, runs, data, prompts, cases))
     out = arguments.out or bundle.folder / "eval" / "report.html"
     page.write(out)
     print(f"{out.absolute()}: {out.stat().st_size / 1e6:.1f} MB; it shows pictures of the data set")
@@ -71,7 +77,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 def _evaluations(folder: Path) -> list[Path]:
     """Return the folders of evaluations in ``folder``, in the order of their names, the main one first."""
-    found = sorted(path.parent for path in folder.glob("*/summary.json"))
+    found = sorted(path.parent for path in folder.glob("*/per_image.csv"))
     return sorted(found, key=lambda path: path.name != _MAIN)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -50,6 +51,19 @@ def is_known(value: object) -> bool:
     """Tell whether a value is a number that can be shown: finite, and no whole number of hundreds of digits."""
     number: Any = value
     return isinstance(value, Real) and not isinstance(value, bool) and bool(abs(number) < _LARGEST)
+
+
+def told_interval(told: Mapping[str, Any], mean: str, bounds: str = "ci95") -> Interval:
+    """Return a number and its interval out of a file of others; what is no number is unknown.
+
+    Args:
+        told: values by name.
+        mean: name of the number.
+        bounds: name of its two bounds.
+    """
+    pair = told.get(bounds)
+    numbers = (told.get(mean), *(pair if isinstance(pair, list) and len(pair) == 2 else (None, None)))
+    return Interval(*(number if is_known(number) else None for number in numbers))
 
 
 def is_numeric(value: object) -> bool:

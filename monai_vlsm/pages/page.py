@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 
@@ -86,9 +87,22 @@ class Page:
         if len(rows) > MOST_ROWS:
             self.text(f"{len(rows) - MOST_ROWS:,} more rows are not shown.")
 
+    def quantities(self, quantities: Mapping[str, Interval], caption: str = "") -> None:
+        """Add a table of numbers with their intervals, a row each."""
+        rows = [[name, shown(quantity).replace(" ", "\N{NO-BREAK SPACE}")] for name, quantity in quantities.items()]
+        self.table(["quantity", "value (95 % interval)"], rows, caption)
+
     def plots(self, *plots: Markup) -> None:
-        """Add plots of :mod:`monai_vlsm.pages.plots`, beside each other where the screen is wide enough."""
+        """Add plots of :mod:`monai_vlsm.pages.plots`, several of them beside each other."""
         self._add(element("div", *plots, class_="beside") if len(plots) > 1 else joined(*plots))
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Put all that is added meanwhile beside each other, where the screen is wide enough."""
+        parts = self._sections[-1][1]
+        start = len(parts)
+        yield
+        parts[start:] = [element("div", *parts[start:], class_="beside")]
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
         """Add pictures beside each other; see :func:`monai_vlsm.pages.pictures.picture_row`."""

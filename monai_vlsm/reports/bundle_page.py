@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from monai_vlsm.pages import Page, Picture
@@ -12,9 +13,13 @@ from monai_vlsm.reports.bundle_facts import BundleFacts
 from monai_vlsm.reports.calibrated import add_calibration
 from monai_vlsm.reports.data_check import CheckedData
 from monai_vlsm.reports.evaluated import add_metrics, add_presence, add_ranking, interval, setting
+from monai_vlsm.reports.prompted import add_prompts
 from monai_vlsm.reports.runs import Run
 
 _CALIBRATE = ("train", "evaluate", "calibrate")
+
+PROMPTS = Path("eval", "prompts")
+"""Where the page looks for a prompt report in the folder of a bundle."""
 
 _NAMED = 5
 """Files that a finding of the check names."""
@@ -28,12 +33,14 @@ class Contents:
         bundle: that it is about.
         runs: of its evaluation; the first one is shown in detail.
         data: what was found in the data set; or why it could not be read.
+        prompts: summary of a prompt report, as :func:`monai_vlsm.reports.prompted.read_prompts` gives it.
         cases: pictures of the worst and best cases of the first run by ``worst`` and ``best``; or why there are none.
     """
 
     bundle: BundleFacts
     runs: Sequence[Run]
     data: CheckedData | str
+    prompts: Mapping[str, Any] | None
     cases: Mapping[str, Sequence[Picture]] | str
 
 
@@ -49,6 +56,7 @@ def bundle_page(contents: Contents) -> Page:
             add_calibration(page, bundle.calibration, bundle.model.sha256, running(bundle, "calibrating", *_CALIBRATE))
         add_presence(page, runs[0], evaluating(bundle, "--absent True"))
         add_ranking(page, runs[0], evaluating(bundle))
+        add_prompts(page, contents.prompts, _asking(bundle))
         _add_cases(page, contents)
     else:
         page.section("Results")
@@ -67,6 +75,11 @@ def running(bundle: BundleFacts, what: str, *names: str) -> str:
     files = [f"{bundle.folder.as_posix()}/configs/{name}.json" for name in names]
     listed = files[0] if len(files) == 1 else '"[' + ",".join(f"'{file}'" for file in files) + ']"'
     return f"python -m monai.bundle run {what} --config_file {listed}"
+
+
+def _asking(bundle: BundleFacts) -> str:
+    folder, dataset = bundle.folder.as_posix(), bundle.values.get("dataset_dir", "DATASET")
+    return f"python -m monai_vlsm prompts {folder} --dataset-dir {dataset} --out {folder}/{PROMPTS.as_posix()}"
 
 
 def leaks(data: CheckedData | str) -> str:

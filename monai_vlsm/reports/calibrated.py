@@ -55,15 +55,16 @@ def add_calibration(page: Page, document: Mapping[str, Any] | None, sha256: str,
         return
     page.text(_data(document["data"]))
     parts = {name: document[name] for name in _ROWS if "missing" not in document[name]}
-    if "temperature" in parts:
-        page.plots(_curves(parts["temperature"]))
-    rows = [
-        [words, Interval(part[key], *part["ci95"].get(key, (None, None)))]
+    rows = {
+        words: Interval(part[key], *part["ci95"].get(key, (None, None)))
         for name, part in parts.items()
         for key, words in _ROWS[name].items()
-    ]
-    if rows:
-        page.table(["quantity", "value (95 % interval)"], rows, _conditions(parts))
+    }
+    with page.beside():
+        if "temperature" in parts:
+            page.plots(_curves(parts["temperature"]))
+        if rows:
+            page.quantities(rows, _conditions(parts))
     for name in _ROWS:
         if name not in parts:
             page.missing(f"Without {name.replace('_', ' ')}: {document[name]['missing']}.")
@@ -81,7 +82,7 @@ def _data(data: Mapping[str, Any]) -> str:
 def _conditions(parts: Mapping[str, Any]) -> str:
     told = []
     if "presence" in parts:
-        told.append(f"presence keeps {parts['presence']['sensitivity']:.0%} of the present targets")
+        told.append(f"presence keeps {100 * parts['presence']['sensitivity']:g} % of the present targets")
     if "risk_control" in parts:
         risk = parts["risk_control"]
         told.append(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any
 
 import numpy as np
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.pages import Interval, Line, Page, histogram, risk_coverage_plot
-from monai_vlsm.pages.cells import is_known
+from monai_vlsm.pages.cells import told_interval
 from monai_vlsm.pages.markup import Markup
 from monai_vlsm.pages.plots import UNIT
 from monai_vlsm.reports.compare import units_of
@@ -71,13 +70,15 @@ def add_metrics(page: Page, runs: Sequence[Run]) -> None:
     """Add a section with a row for each run, and how the Dice of the first one spreads."""
     page.section("Results")
     names = list(dict.fromkeys(name for run in runs for name in run.metrics))
-    header = ["run", "split", "prompts", "model", "images", "patients", *(NAMES.get(name, name) for name in names)]
+    patients = any(run.groups for run in runs)
+    counted = ["images", "patients"] if patients else ["images"]
+    header = ["run", "split", "prompts", "model", *counted, *(NAMES.get(name, name) for name in names)]
     rows = [
         [
             run.table.parent.name,
             *(setting(run, key) for key in ("split", "prompt_level", "model")),
             len({case.image for case in run.cases}),
-            len(set(run.groups)) if run.groups else None,
+            *([len(set(run.groups or ())) or None] if patients else []),
             *(interval(run, name) if name in run.metrics else None for name in names),
         ]
         for run in runs
@@ -110,18 +111,21 @@ def add_presence(page: Page, run: Run, command: str) -> None:
     groups = {"target shown": scores[known & present], "target not shown": scores[known & ~present]}
     counted = " and ".join(f"{len(values)} cases ({name})" for name, values in groups.items())
     axis = "presence, from 0 (not there) to 1 (there)"
-    page.plots(histogram(groups, axis, f"Histogram of the presence of {counted}.", UNIT))
+    plot = histogram(groups, axis, f"Histogram of the presence of {counted}.", UNIT)
     missing = [name for name, values in groups.items() if not len(values)]
     if missing:
+        page.plots(plot)
         page.missing(
-            f"No case of the kind {missing[0]!r} is in this run, so whether the two are told apart is open.", command
+            f"This run has no case of the kind {missing[0]!r}, so whether the two are told apart is open.", command
         )
         return
     units = [unit for unit, is_known in zip(units_of(run), known, strict=True) if is_known]
     ranked = rank_presence(scores[known].tolist(), present[known].tolist(), np.zeros(known.sum()).tolist(), units)
-    words = {"auroc": "AUROC", "false_positive_rate": "False positives where 95 % of the present are kept"}
-    facts: dict[str, object] = {told: Interval(ranked[name], *ranked[f"{name}_ci95"]) for name, told in words.items()}
-    page.facts({**facts, "Masks over 0.1 % of an image that does not show the target": _drawn_in_vain(run)})
+    words = {"auroc": "AUROC", "false_positive_rate": "false positives where 95 % of the present are kept"}
+    told = {name: Interval(ranked[key], *ranked[f"{key}_ci95"]) for key, name in words.items()}
+    with page.beside():
+        page.plots(plot)
+        page.quantities({**told, "masks over 0.1 % of an image that does not show the target": _drawn_in_vain(run)})
 
 
 def add_ranking(page: Page, run: Run, command: str) -> None:
@@ -133,31 +137,34 @@ def add_ranking(page: Page, run: Run, command: str) -> None:
         command: that makes such a run.
     """
     page.section("Which cases to look at")
-    scores = {name: values for name in RANKED if (values := scores_of(run, name)) is not None}
+    annotated = np.array([row["label"] != "" for row in run.rows])
+    scores = {name: values[annotated] for name in RANKED if (values := scores_of(run, name)) is not None}
     if not scores or "dice" not in run.metrics:
         page.missing("This run has no score per case: it was made by an older version.", command)
         return
-    dice = run.metrics["dice"]
-    ranked = rank_cases(dice.tolist(), {name: values.tolist() for name, values in scores.items()}, units_of(run))
+    dice, units = run.metrics["dice"][annotated], np.array(units_of(run))[annotated].tolist()
+    ranked = rank_cases(dice.tolist(), {name: values.tolist() for name, values in scores.items()}, units)
     if not ranked["cases"]:
         page.missing("No case of this run has a Dice and all of its scores.", command)
         return
     known = np.isfinite([dice, *scores.values()]).all(axis=0)
-    page.plots(_curves(1 - dice[known], {_CERTAINTIES[name]: values[known] for name, values in scores.items()}))
     rows = [
         [_CERTAINTIES[name], Interval(told["area"], *told["area_ci95"]), Interval(told["auroc"], *told["auroc_ci95"])]
         for name, told in ranked["scores"].items()
     ]
-    page.table(
-        ["score", "area under the curve", f"AUROC of finding Dice below {BAD_DICE}"],
-        [*rows, ["best possible", ranked["least_area"], None], ["no ranking", ranked["area_at_random"], 0.5]],
-        f"{ranked['cases']} cases, {ranked['bad']} of them with a Dice below {BAD_DICE}; {ranked['left_out']} left out",
-    )
+    counted = f"{ranked['cases']} cases, {ranked['bad']} with a Dice below {BAD_DICE}; {ranked['left_out']} left out"
+    with page.beside():
+        page.plots(_curves(1 - dice[known], {_CERTAINTIES[name]: values[known] for name, values in scores.items()}))
+        page.table(
+            ["score", "area under the curve", f"AUROC of finding Dice below {BAD_DICE}"],
+            [*rows, ["best possible", ranked["least_area"], None], ["no ranking", ranked["area_at_random"], 0.5]],
+            counted,
+        )
     page.text(
         "A score is good if the mean risk is low while few cases are kept, and rises only at the end: then the cases "
         "that it puts last are the ones to look at."
     )
-    _add_flags(page, run)
+    _add_flags(page, run, annotated)
 
 
 def _curves(risk: Floats, scores: Mapping[str, Floats]) -> Markup:
@@ -171,10 +178,7 @@ def _curves(risk: Floats, scores: Mapping[str, Floats]) -> Markup:
 def _drawn_in_vain(run: Run) -> Interval:
     """Return what the summary says, which knows the sizes of the images; unknown where it says nothing of use."""
     told = run.settings.get("presence")
-    named: Mapping[str, Any] = told if isinstance(told, dict) else {}
-    bounds = named.get("drawn_in_vain_ci95")
-    numbers = [named.get("drawn_in_vain"), *(bounds if isinstance(bounds, list) and len(bounds) == 2 else (None, None))]
-    return Interval(*(number if is_known(number) else None for number in numbers))
+    return told_interval(told if isinstance(told, dict) else {}, "drawn_in_vain", "drawn_in_vain_ci95")
 
 
 def _add_spread(page: Page, run: Run) -> None:
@@ -185,11 +189,12 @@ def _add_spread(page: Page, run: Run) -> None:
     page.plots(histogram(shown, "Dice", f"{title}: median {float(np.nanmedian(dice)):.3f}.", UNIT, caption=title))
 
 
-def _add_flags(page: Page, run: Run) -> None:
+def _add_flags(page: Page, run: Run, annotated: np.ndarray) -> None:
     if "look" not in run.rows[0]:
         return
     dice, flags = run.metrics["dice"], np.array([row["look"].lower() in ("1", "true") for row in run.rows])
-    rows = [[name, int(part.sum()), _mean(dice[part])] for name, part in (("look", flags), ("fine", ~flags))]
+    parts = {"look": flags & annotated, "fine": ~flags & annotated}
+    rows = [[name, int(part.sum()), _mean(dice[part])] for name, part in parts.items()]
     page.table(["flag", "cases", "mean Dice"], rows, "Cases that the run flags for a look, and the others")
 
 

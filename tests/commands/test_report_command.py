@@ -44,7 +44,7 @@ def test_a_report_is_one_page_and_the_numbers_in_the_readme(bundle, capsys):
     page = (bundle / "eval" / "report.html").read_text(encoding="utf-8")
     assert re.findall(r"<h2[^>]*>([^<]+)</h2>", page) == [
         "At a glance", "Data", "Results", "Calibration", "Is it there at all?", "Which cases to look at",
-        "Worst and best cases", "How it was made",
+        "Does it follow the prompt?", "Worst and best cases", "How it was made",
     ]  # fmt: skip
     assert page.count('src="data:image/jpeg') == 4, "four cases show the target"
     assert page.index("test_p1") < page.index("test_p6")

@@ -39,6 +39,8 @@ def full_page(text: str) -> Page:
     page.text(text)
     page.facts({text: text, "n": float("nan"), "i": Interval(1, 0, 2)})
     page.table([text, "b"], [[text, 1], ["c", None]], caption=text)
+    with page.beside():
+        page.quantities({text: Interval(1, 0, 2)}, text)
     page.plots(line_plot([Line(text, [0], [1])], text, text, alt=text, caption=text))
     page.pictures([Picture(np.zeros((2, 2), np.uint8), alt=text, caption=text)])
     page.command(text)

@@ -24,8 +24,8 @@ def test_a_calibration_of_another_model_is_not_shown():
 def test_numbers_stand_beside_their_intervals_and_data():
     shown = " ".join(text_of(add_calibration, DOCUMENT, SHA256, "").split())
     assert "Fitted on 20 entries (8 of them do not show their target), 16 images, of the split validation" in shown
-    assert "temperature 2.000 1.800 to 2.200" in shown
-    assert "presence: AUROC 0.970 0.900 to 1.000" in shown
+    assert "temperature 2.000 (1.800 to 2.200)" in shown
+    assert "presence: AUROC 0.970 (0.900 to 1.000)" in shown
     assert "share of missed pixels at most 0.1 (n = 12)" in shown
     assert "calibration error 0.100 before and 0.050 after" in shown
 

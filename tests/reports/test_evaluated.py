@@ -49,7 +49,7 @@ def test_a_run_without_presence_says_how_to_have_it(tmp_path):
 def test_presence_of_one_kind_of_case_gives_no_auroc(tmp_path):
     run = read_run(write_run(tmp_path / "run", DICE, presence=[0.9, 0.8, 0.7, 0.6]))
     shown = text_of(add_presence, run, "")
-    assert "No case of the kind &#x27;target not shown&#x27;" in shown
+    assert "no case of the kind &#x27;target not shown&#x27;" in shown
     assert "AUROC" not in shown
 
 
@@ -62,7 +62,7 @@ def test_presence_that_tells_all_cases_apart_has_an_auroc_of_1(tmp_path):
 @pytest.mark.parametrize(
     ("told", "expected"),
     [
-        ({"drawn_in_vain": 0.25, "drawn_in_vain_ci95": [0.1, 0.4]}, r"0\.250 \(0\.100 to 0\.400\)"),
+        ({"drawn_in_vain": 0.25, "drawn_in_vain_ci95": [0.1, 0.4]}, r"0\.250\s\(0\.100\sto\s0\.400\)"),
         ({"drawn_in_vain": 10**400, "drawn_in_vain_ci95": "<b>"}, UNKNOWN),
         ([], UNKNOWN),
     ],
