@@ -16,6 +16,7 @@ from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.statistics import rank_cases, rank_presence, summarize
 from monai_vlsm.statistics.columns import CASE, DISTANCES, RANKED, SCORES
 from monai_vlsm.statistics.intervals import RESAMPLES
+from monai_vlsm.statistics.selection import BAD_DICE
 
 _logger = logging.getLogger("monai_vlsm")
 
@@ -130,7 +131,11 @@ def _selection(rows: Sequence[Mapping[str, Any]], units: Sequence[Hashable]) -> 
     ranked = {name: [row.get(name, math.nan) for row in rows] for name in RANKED}
     there = {name: values for name, values in ranked.items() if not all(map(math.isnan, values))}
     dice = [row.get("dice", math.nan) for row in rows]
-    return {"selection": rank_cases(dice, there, units)} if there else {}
+    if not there:
+        return {}
+    flagged = [value for row, value in zip(rows, dice, strict=True) if row.get("look")]
+    look = {"cases": len(flagged), "bad": sum(value < BAD_DICE for value in flagged)}
+    return {"selection": {**rank_cases(dice, there, units), "look": look}}
 
 
 def _plain(value: Any) -> Any:

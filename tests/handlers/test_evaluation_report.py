@@ -377,3 +377,28 @@ def test_what_was_asked_in_vain_counts_for_presence_and_not_for_metrics(tmp_path
 def test_without_presence_nothing_is_said_of_it(tmp_path):
     evaluate(tmp_path, THREE, VALUES)
     assert "presence" not in summary_of(tmp_path)
+
+
+def test_scores_of_cases_are_judged_by_the_masks_they_find(tmp_path):
+    scores = [(0.9, 0.99, False), (0.3, 0.7, True), (0.2, 0.95, False)]
+    cases = [
+        case(str(at), mask(3), mask(3), agreement=agreement, mean_probability=probability, look=look)
+        for at, (agreement, probability, look) in enumerate(scores)
+    ]
+    evaluate(tmp_path, cases, {"dice": [0.9, 0.1, 0.2]})
+    found = json.loads((tmp_path / "summary.json").read_text())["selection"]
+    assert (found["cases"], found["bad"], found["look"]) == (3, 2, {"cases": 1, "bad": 1})
+    assert list(found["scores"]) == ["agreement", "mean_probability"]
+    assert found["scores"]["agreement"]["auroc"] == 1
+    assert found["scores"]["agreement"]["area"] == pytest.approx((0.1 + (0.1 + 0.9) / 2 + 1.8 / 3) / 3)
+
+
+def test_without_scores_none_are_judged(tmp_path):
+    evaluate(tmp_path, [case("a", mask(3), mask(3))], {"dice": [1.0]})
+    assert "selection" not in json.loads((tmp_path / "summary.json").read_text())
+
+
+def test_scores_without_dice_are_counted_only(tmp_path):
+    evaluate(tmp_path, [case("a", mask(3), mask(3), mean_probability=0.5, look=True)], {"iou": [1.0]})
+    found = json.loads((tmp_path / "summary.json").read_text())["selection"]
+    assert found == {"cases": 0, "left_out": 1, "bad": 0, "look": {"cases": 1, "bad": 0}}
