@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from scipy.special import expit
 
-from monai_vlsm.bundle.values import RULES, require_value
+from monai_vlsm.bundle.values import RULES, require_value, shortened
 from monai_vlsm.errors import DataError
 
 RISK_CONTROL = "risk_control"
@@ -53,7 +53,8 @@ class Calibration:
             return float(threshold)
         if threshold in self.thresholds:
             return self.thresholds[threshold]
-        why = f": {self.missing[threshold]}" if threshold in self.missing else ", which has none yet"
+        # As Python writes it: the reason comes from a file of others, and could hold what a terminal obeys.
+        why = f": {shortened(self.missing[threshold])}" if threshold in self.missing else ", which has none yet"
         raise DataError(
             f"the threshold {threshold!r} takes a calibration of this model{why}. Name a number such as 0.5, or run "
             "'calibrating' as docs/calibration.md says."

@@ -22,7 +22,7 @@ def fit_presence(
     scores: Sequence[float],
     present: Sequence[bool],
     groups: Sequence[Hashable],
-    sensitivity: float = 0.95,
+    sensitivity: float,
     resamples: int = RESAMPLES,
 ) -> dict[str, Any]:
     """Return ``a`` and ``b`` of ``sigmoid(a * score + b)``, and the probability below which a mask is to be empty.

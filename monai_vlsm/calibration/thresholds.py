@@ -17,7 +17,7 @@ _FARTHEST = 16.0
 
 
 def fit_thresholds(
-    counts: Counts, groups: Sequence[Hashable], temperature: float, alpha: float = 0.1, resamples: int = RESAMPLES
+    counts: Counts, groups: Sequence[Hashable], temperature: float, alpha: float, resamples: int = RESAMPLES
 ) -> dict[str, dict[str, Any]]:
     """Return the parts ``threshold`` and ``risk_control`` of a calibration; thresholds are of calibrated probabilities.
 

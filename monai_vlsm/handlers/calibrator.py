@@ -47,8 +47,8 @@ class Calibrator:
         dataset_dir: str | Path,
         split: str,
         prompt_level: str,
-        alpha: float = 0.1,
-        sensitivity: float = 0.95,
+        alpha: float,
+        sensitivity: float,
     ) -> None:
         self.checkpoint = checkpoint
         self.image_size = image_size

@@ -34,11 +34,18 @@ def test_a_word_stands_for_the_number_that_was_found():
 
 @pytest.mark.parametrize(
     ("calibration", "word", "reason"),
-    [(IDENTITY, "best_dice", "has none yet"), (CALIBRATED, "risk_control", "this model: too few")],
+    [(IDENTITY, "best_dice", "has none yet"), (CALIBRATED, "risk_control", "this model: 'too few'")],
 )
 def test_a_word_without_a_number_is_refused_with_the_reason(calibration, word, reason):
     with pytest.raises(DataError, match=f"{reason}.*run 'calibrating'"):
         calibration.probability(word)
+
+
+def test_a_reason_of_a_stranger_is_shown_as_text_that_a_terminal_does_not_obey():
+    with pytest.raises(DataError) as error:
+        Calibration(missing={"best_dice": "\x1b]0;owned\x07" + "x" * 900}).probability("best_dice")
+    assert "\x1b" not in str(error.value)
+    assert len(str(error.value)) < 500
 
 
 @pytest.mark.parametrize("threshold", ["best", -0.1, 1.1, float("nan"), None, True, [0.5], {}])

@@ -39,7 +39,7 @@ def test_a_cut_keeps_the_share_that_is_asked_for():
 
 def test_every_number_has_an_interval_that_holds_it():
     scores, present = drawn(1.0, 0.0, 300)
-    found = fit_presence(scores, present, range(300), resamples=100)
+    found = fit_presence(scores, present, range(300), 0.95, resamples=100)
     assert set(found["ci95"]) == {"a", "b", "threshold", "auroc", "false_positive_rate"}
     for name, (low, high) in found["ci95"].items():
         assert low <= found[name] <= high
@@ -49,15 +49,15 @@ def test_every_number_has_an_interval_that_holds_it():
     ("present", "reason"), [([True] * 20, "0 cases without it"), ([True] * 4 + [False] * 16, "4 cases with the target")]
 )
 def test_too_few_of_a_kind_give_the_reason_alone(present, reason):
-    found = fit_presence(np.arange(20.0), present, range(20))
+    found = fit_presence(np.arange(20.0), present, range(20), 0.95)
     assert set(found) == {"missing"}
     assert reason in found["missing"]
 
 
 def test_a_score_that_is_higher_for_what_is_absent_gives_the_reason_alone():
-    found = fit_presence(np.arange(20.0), [True] * 10 + [False] * 10, range(20))
+    found = fit_presence(np.arange(20.0), [True] * 10 + [False] * 10, range(20), 0.95)
     assert found == {"missing": "the score does not tell present from absent targets (AUROC 0.000)"}
 
 
 def test_equal_scores_give_the_reason_alone():
-    assert "does not tell" in fit_presence(np.ones(20), [True] * 10 + [False] * 10, range(20))["missing"]
+    assert "does not tell" in fit_presence(np.ones(20), [True] * 10 + [False] * 10, range(20), 0.95)["missing"]

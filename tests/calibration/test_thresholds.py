@@ -32,14 +32,14 @@ def one_step(at: float, cases: int = 20) -> np.ndarray:
 def test_the_threshold_of_the_best_dice_separates_and_is_the_nearest_to_one_half(at, at_half):
     # At -2 nothing reaches one half, which has the Dice 0; at 2, all does.
     shifted = one_step(at)
-    found = fit_thresholds(shifted, range(20), temperature=2.0, resamples=20)["threshold"]
+    found = fit_thresholds(shifted, range(20), temperature=2.0, alpha=0.1, resamples=20)["threshold"]
     assert logit(found["best_dice"]) * 2.0 == pytest.approx(at - np.sign(at) * 0.5, abs=0.03)
     assert (found["dice"], found["dice_at_half"]) == pytest.approx((1.0, at_half))
 
 
 def test_a_threshold_leads_back_to_the_logit_that_it_came_from():
     counts, groups = cases_of(12, temperature=3.0)
-    found = fit_thresholds(counts, groups, temperature=3.0, resamples=20)
+    found = fit_thresholds(counts, groups, temperature=3.0, alpha=0.1, resamples=20)
     for threshold in (found["threshold"]["best_dice"], found["risk_control"]["threshold"]):
         assert np.abs(EDGES - 3.0 * logit(threshold)).min() < 1e-6
 
@@ -59,7 +59,7 @@ def test_exactly_as_many_units_as_needed_allow_no_loss():
 
 
 def test_fewer_units_than_needed_give_the_reason_alone():
-    found = fit_thresholds(one_step(1.0, cases=16), [index // 2 for index in range(16)], 1.0, resamples=5)
+    found = fit_thresholds(one_step(1.0, cases=16), [index // 2 for index in range(16)], 1.0, alpha=0.1, resamples=5)
     assert "takes 9 patients" in found["risk_control"]["missing"]
     assert "there are 8" in found["risk_control"]["missing"]
 
@@ -83,12 +83,15 @@ def test_missed_shares_stay_at_or_below_alpha_in_new_cases():
 def test_a_target_with_the_lowest_logits_gives_the_reason_alone():
     logits = np.concatenate([np.full(50, -500.0), np.full(50, 0.0)])
     counts = np.stack([count_logits(logits, logits < -1)] * 20)
-    assert "nearly the whole image" in fit_thresholds(counts, range(20), 1.0, resamples=5)["risk_control"]["missing"]
+    assert (
+        "nearly the whole image"
+        in fit_thresholds(counts, range(20), 1.0, alpha=0.1, resamples=5)["risk_control"]["missing"]
+    )
 
 
 def test_every_number_has_an_interval():
     counts, groups = cases_of(12, temperature=1.0)
-    found = fit_thresholds(counts, groups, temperature=1.0, resamples=50)
+    found = fit_thresholds(counts, groups, temperature=1.0, alpha=0.1, resamples=50)
     assert set(found["threshold"]["ci95"]) == {"best_dice", "dice", "dice_at_half"}
     assert set(found["risk_control"]["ci95"]) == {"missed", "dice"}
     low, high = found["threshold"]["ci95"]["best_dice"]
