@@ -10,10 +10,21 @@ from pathlib import Path
 from typing import Any
 
 import monai_vlsm
-from monai_vlsm.commands import check, compare, convert, label_app, new_bundle, package, predict, prepare, report
+from monai_vlsm.commands import (
+    check,
+    compare,
+    convert,
+    label_app,
+    new_bundle,
+    package,
+    predict,
+    prepare,
+    prompts,
+    report,
+)
 from monai_vlsm.errors import DataError, find_message, is_full_disk, show_user_errors_plainly
 
-COMMANDS = (prepare, new_bundle, check, predict, compare, report, package, label_app, convert)
+COMMANDS = (prepare, new_bundle, check, predict, compare, prompts, report, package, label_app, convert)
 # What a shell shows for a program that was ended by a closed pipe (128 + SIGPIPE).
 CLOSED_PIPE = 141
 

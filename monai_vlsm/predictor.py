@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from monai_vlsm.bundle import bundle_parser, parsed_content
+from monai_vlsm.calibration import IDENTITY, Calibration
 from monai_vlsm.errors import DataError
 from monai_vlsm.inferers.prompt_embeddings import PromptEmbeddings
 from monai_vlsm.inferers.prompt_inferer import write_stored
@@ -21,6 +22,7 @@ from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.transforms import LoadImageAnyd, ToDisplayRanged
 from monai_vlsm.transforms.display_range import check_values, to_display_range
 from monai_vlsm.transforms.network_input import network_input
+from monai_vlsm.transforms.presence import presence_score, warn_emptied
 from monai_vlsm.transforms.upright import UprightView, upright_parts
 
 KEPT_SLICES = 256
@@ -32,14 +34,16 @@ class Prediction:
     """What a prompt found in an image: (H, W) for arrays and raster files, the axes of the file for volumes.
 
     Args:
-        mask: bool; True where the probability reaches the threshold.
+        mask: bool; True where the probability reaches the threshold, nowhere if the presence is too low.
         probability: float32 in [0, 1].
         prompt: the text.
+        presence: how likely it is, from 0 to 1, that what the prompt names is there.
     """
 
     mask: np.ndarray
     probability: np.ndarray
     prompt: str
+    presence: float
 
 
 class Predictor:
@@ -53,7 +57,11 @@ class Predictor:
         device: where it runs; None is a GPU if there is one, else the CPU.
         batch_size: slices of a volume that are encoded together.
         image_size: height and width in pixels that the network sees; None is the size its backbone was made for.
-        threshold: probability from which a pixel belongs to the mask.
+        threshold: probability from which a pixel belongs to the mask; or "best_dice" or "risk_control", which the
+            calibration has a number for.
+        calibration: by which probabilities and presence are meant, see :func:`monai_vlsm.calibration.read_calibration`.
+        min_presence: presence below which a mask is empty, with a warning; 0 empties none; None is the cut of the
+            calibration, if it has one.
         precision: in which the network computes from now on, see :class:`monai_vlsm.networks.CLIPSegDenseAdapter`; None
             leaves it as it is.
     """
@@ -64,8 +72,10 @@ class Predictor:
         device: str | torch.device | None = None,
         batch_size: int = 8,
         image_size: int | None = None,
-        threshold: float = 0.5,
+        threshold: float | str = 0.5,
         precision: str | None = None,
+        calibration: Calibration = IDENTITY,
+        min_presence: float | None = None,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = cast(Any, network.to(self.device).eval())
@@ -74,10 +84,13 @@ class Predictor:
         self.batch_size = batch_size
         self.image_size: int = image_size or cast(Any, network).image_size
         self.threshold = threshold
+        self.calibration = calibration
+        self.min_presence = min_presence
         self._embeddings = PromptEmbeddings()
         self._features: list[ImageFeatures] = []
         self._view = UprightView()
         self._image: torch.Tensor | None = None
+        self._name = ""
 
     @classmethod
     def from_bundle(
@@ -88,7 +101,7 @@ class Predictor:
         trust: bool = False,
         precision: str | None = None,
     ) -> Predictor:
-        """Load network, checkpoint, image size and threshold of a bundle folder.
+        """Load network, checkpoint, image size, threshold and calibration of a bundle folder.
 
         No code of the bundle is run unless you trust it.
 
@@ -100,14 +113,15 @@ class Predictor:
 
         Raises:
             MissingFileError: if the folder is no bundle, or has no ``models/model.pt``.
-            DataError: if the checkpoint does not fit, or ``inference.json`` has code of its own.
+            DataError: if the checkpoint or the calibration does not fit, or ``inference.json`` has code of its own.
         """
         parser = bundle_parser(path, backbone, trust)
-        network, image_size, threshold = (
-            parsed_content(parser, key) for key in ("network_def", "image_size", "threshold")
-        )
-        network = load_checkpoint(network, parsed_content(parser, "checkpoint"))
-        return cls(network, device, image_size=image_size, threshold=threshold, precision=precision)
+        network = load_checkpoint(parsed_content(parser, "network_def"), parsed_content(parser, "checkpoint"))
+        settings = {key: parsed_content(parser, key) for key in ("image_size", "threshold")}
+        # A configuration of an older version, which is run as it is if it is trusted, has none of these.
+        newer = {"calibration": IDENTITY, "min_presence": None}
+        settings |= {key: parsed_content(parser, key, default=value) for key, value in newer.items()}
+        return cls(network, device, precision=precision, **settings)
 
     def clone(self) -> Predictor:
         """Return a predictor without image on the same network, for another thread."""
@@ -132,8 +146,10 @@ class Predictor:
             MissingFileError, DataError: if the file or array cannot be used.
         """
         if isinstance(image, np.ndarray):
+            self._name = "the image array"
             loaded, view = _from_array(image), UprightView(swap=False)
         else:
+            self._name = str(image)
             loaded = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(image)}))["image"]
             view = UprightView.of(loaded)
         self._image, self._view, self._features = loaded.as_subclass(torch.Tensor), view, []
@@ -142,28 +158,41 @@ class Predictor:
         return self
 
     @torch.inference_mode()
-    def predict(self, prompt: str, threshold: float | None = None) -> Prediction:
+    def predict(
+        self, prompt: str, threshold: float | str | None = None, min_presence: float | None = None
+    ) -> Prediction:
         """Segment what ``prompt`` names in the image that was set.
 
         Args:
             prompt: free text.
-            threshold: in place of the predictor's own.
+            threshold, min_presence: in place of the predictor's own.
 
         Raises:
-            DataError: if no image was set, or the prompt is not a string.
+            DataError: if no image was set, the prompt is not a string, or the calibration has no such threshold.
         """
         if self._image is None:
             raise DataError("no image yet: call set_image first.")
         if not isinstance(prompt, str):
             raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
+        threshold = self.threshold if threshold is None else threshold
+        limit = self.calibration.probability(threshold)
+        least = self.calibration.least_presence(self.min_presence if min_presence is None else min_presence, threshold)
+        stored = self._logits(prompt)
+        presence = self.calibration.presence(presence_score(stored[None]))
+        from_raster_file = stored.ndim == 2 and self._view.swap
+        probability = (stored.T if from_raster_file else stored).div_(self.calibration.temperature).sigmoid_().numpy()
+        if presence < least:
+            warn_emptied(self._name, prompt, presence, least)
+            limit = np.inf
+        return Prediction(probability >= limit, probability, prompt, presence)
+
+    def _logits(self, prompt: str) -> torch.Tensor:
+        """Return logits of the size of the image, with its axes as they are stored."""
         embedding = self._embeddings(self.network, prompt)
         logits = (self.network.decode(features, embedding) for features in self._features or self._encode())
-        stored = torch.empty(self._image.shape[1:])
+        stored = torch.empty(cast(torch.Tensor, self._image).shape[1:])
         write_stored(logits, self._view, stored)
-        from_raster_file = self._image.ndim == 3 and self._view.swap
-        probability = (stored.T if from_raster_file else stored).sigmoid_().numpy()
-        limit = self.threshold if threshold is None else threshold
-        return Prediction(probability >= limit, probability, prompt)
+        return stored
 
     def _encode(self) -> Iterator[ImageFeatures]:
         """Yield the features of the image, some slices at a time."""

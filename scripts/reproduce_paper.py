@@ -20,7 +20,7 @@ from reproduce.running import Runner
 from reproduce.tables import efficiency_table, generalization_table, paper_table
 
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.errors import find_message, show_user_errors_plainly
+from monai_vlsm.errors import find_message, show_user_errors_plainly, with_causes
 from monai_vlsm.networks import METHODS
 from monai_vlsm.networks.backbone import resolve_name
 
@@ -66,7 +66,8 @@ def work(runner: Runner, protocol: Protocol, folders: Mapping[str, Path], planne
         try:
             done = [runner.train(cell)] + [runner.test(cell, *test) for test in tests(protocol, folders, cell)]
         except Exception as error:  # whatever it is, the other cells may take days, and do not depend on it
-            failed.append(f"{cell.name}: {find_message(error) or f'{type(error).__name__}: {error}'}")
+            cause = [*with_causes(error)][-1]
+            failed.append(f"{cell.name}: {find_message(error) or f'{type(cause).__name__}: {cause}'}")
             print(f"  failed: {failed[-1]}", flush=True)
         else:
             print("  done" if any(done) else "  was finished", flush=True)

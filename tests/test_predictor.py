@@ -14,12 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
+from monai_vlsm.calibration import Calibration
 from monai_vlsm.data.phantom import draw_phantom
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
-from monai_vlsm.transforms import load_image
+from monai_vlsm.transforms import load_image, presence_score
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = draw_phantom(np.random.default_rng(1)).image
@@ -173,3 +174,41 @@ def test_a_volume_whose_features_are_not_kept_gives_the_same(predictor, tmp_path
 def test_an_array_of_no_numbers_is_refused(predictor, dtype):
     with pytest.raises(DataError, match="must hold whole or real numbers"):
         predictor.set_image(np.ones((4, 5)).astype(dtype))
+
+
+CALIBRATED = Calibration(4.0, 0.5, -1.0, cut=0.4, thresholds={"best_dice": 0.7})
+
+
+def test_a_calibration_changes_probabilities_and_not_the_mask_at_one_half(network, predictor):
+    calibrated = Predictor(network, device="cpu", calibration=CALIBRATED).set_image(PICTURE).predict("cyst", 0.5, 0)
+    bare = predictor.set_image(PICTURE).predict("cyst")
+    logits = np.log(bare.probability / (1 - bare.probability))
+    np.testing.assert_allclose(calibrated.probability, 1 / (1 + np.exp(-logits / 4)), atol=1e-5)
+    np.testing.assert_array_equal(calibrated.mask, bare.mask)
+
+
+def test_a_word_is_the_threshold_of_the_calibration(network):
+    calibrated = Predictor(network, device="cpu", threshold="best_dice", calibration=CALIBRATED, min_presence=0)
+    found = calibrated.set_image(PICTURE).predict("cyst")
+    np.testing.assert_array_equal(found.mask, found.probability >= 0.7)
+
+
+def test_a_word_without_calibration_is_refused(predictor):
+    with pytest.raises(DataError, match="takes a calibration of this model"):
+        predictor.set_image(PICTURE).predict("cyst", "best_dice")
+
+
+@pytest.mark.parametrize("least", [None, 0, 1])
+def test_a_mask_is_empty_below_the_least_presence(network, caplog, least):
+    cut = Calibration(cut=1.0)
+    found = Predictor(network, device="cpu", calibration=cut).set_image(PICTURE).predict("cyst", 0.01, least)
+    assert 0 < found.presence < 1
+    assert found.mask.any() == (least == 0)
+    assert ("the image array: 'cyst' is probably not there" in caplog.text) == (least != 0)
+
+
+def test_presence_is_that_of_the_bundle_for_a_file(network, picture_file):
+    found = Predictor(network, device="cpu").set_image(picture_file).predict("cyst")
+    image = load_image(picture_file)
+    logits = PromptInferer("cyst")(image[None], network)[0]
+    assert found.presence == pytest.approx(float(torch.sigmoid(torch.tensor(presence_score(logits)))), abs=1e-5)

@@ -1,10 +1,20 @@
 """Bundles: fill the template, find, pack, and check for foreign code. Imports no torch."""
 
 from .fill import filled_template, installed_versions
-from .open import MODEL, bundle_config, bundle_model, bundle_parser, find_bundle, parsed_content, run_inference
+from .open import (
+    CALIBRATION,
+    MODEL,
+    bundle_config,
+    bundle_model,
+    bundle_parser,
+    find_bundle,
+    parsed_content,
+    run_inference,
+)
 from .trust import as_literal, read_without_foreign_code, refuse_foreign_code
 
 __all__ = [
+    "CALIBRATION",
     "MODEL",
     "as_literal",
     "bundle_config",

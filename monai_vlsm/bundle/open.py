@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 MODEL = Path("models", "model.pt")
 """The trained model in the folder of a bundle."""
+CALIBRATION = Path("models", "calibration.json")
+"""What was found out about that model, if it was calibrated."""
 
 
 def find_bundle(bundle: str) -> Path:
@@ -105,7 +107,7 @@ def run_inference(path: str | Path, values: dict[str, Any]) -> None:
 
     Args:
         path: of the folder.
-        values: texts, or lists of texts, in place of the bundle's, by key.
+        values: texts, lists of texts, or numbers, in place of the bundle's, by key.
 
     Raises:
         MissingFileError, DataError: as :func:`bundle_parser`; also if there are files that bundles do not have.
@@ -120,4 +122,4 @@ def run_inference(path: str | Path, values: dict[str, Any]) -> None:
 
 
 def _as_it_is(value: Any) -> Any:
-    return as_literal(value) if isinstance(value, str | list) and is_plain(value) else value
+    return as_literal(value) if is_plain(value) else value

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from monai_vlsm.bundle.files import LARGEST_TEXT, files_below, parse_json, read_file
+from monai_vlsm.bundle.open import CALIBRATION
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -20,6 +21,7 @@ LARGE = 25 * 2**20
 _REQUIRED = ("LICENSE", "configs/metadata.json", "configs/inference.json", "models/model.pt")
 _TAKEN = re.compile(
     r"LICENSE|configs/[^/.][^/]*\.json|configs/logging\.conf|docs/([^/.][^/]*/)*[^/.][^/]*|models/model\.pt"
+    rf"|{re.escape(CALIBRATION.as_posix())}"
 )
 _LOOKED_INTO = ("LICENSE", "configs", "docs", "models")
 _PERSONAL = re.compile(r"""(?<![\w.:/-])(?:/home/|/root/|/Users/|[A-Za-z]:[\\/]+Users[\\/])[^"'\s]*""")
@@ -38,7 +40,7 @@ def collect(folder: Path) -> dict[str, bytes]:
         if not (folder / name).exists():
             raise MissingFileError(f"there is no {str((folder / name).absolute())!r}, {_how_to_make(name, folder)}.")
     names = [name for name in files_below(folder, _LOOKED_INTO) if _TAKEN.fullmatch(name)]
-    files = {name: read_file(folder / name, LARGEST_TEXT if name.startswith("configs/") else None) for name in names}
+    files = {name: read_file(folder / name, LARGEST_TEXT if name.endswith(".json") else None) for name in names}
     metadata = parse_json(files["configs/metadata.json"], folder / "configs" / "metadata.json")
     changelog = metadata.get("changelog")
     if not isinstance(changelog, dict) or metadata.get("version") not in changelog:
@@ -49,7 +51,7 @@ def collect(folder: Path) -> dict[str, bytes]:
 def require_impersonal(files: Mapping[str, bytes]) -> None:
     """Raise a DataError if a setting or a text names a folder of a person."""
     for name, content in files.items():
-        if not name.startswith("models/") and (found := _PERSONAL.search(content.decode(errors="replace"))):
+        if not name.startswith("models/model") and (found := _PERSONAL.search(content.decode(errors="replace"))):
             raise DataError(
                 f"{name} names {found[0]!r}, a folder of a person: replace it before you share the bundle, or put the "
                 "backbone inside with --self-contained."

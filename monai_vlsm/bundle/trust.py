@@ -135,8 +135,10 @@ def refuse_foreign_texts(files: Mapping[str, bytes], folder: str | Path) -> None
             _refuse_foreign_text(file.removeprefix("configs/"), content, Path(folder) / file)
 
 
-def as_literal(value: str | list[str]) -> str:
-    """Return an expression that MONAI evaluates to ``value`` itself, whatever ``value`` begins with or holds."""
+def as_literal(value: str | list[str] | float | None) -> Any:
+    """Return what MONAI evaluates to ``value`` itself, whatever a text in it begins with or holds."""
+    if not isinstance(value, str | list):
+        return value
     # MONAI also replaces @NAME, @#, %# and :: inside of strings.
     return "$" + re.sub("[@%#:]", lambda sign: f"\\x{ord(sign[0]):02x}", repr(value))
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.bundle import CALIBRATION
 from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.calibration.calibrated import IDENTITY, Calibration
 from monai_vlsm.calibration.schema import faults
@@ -50,18 +51,18 @@ def parse_document(content: bytes, path: str | Path) -> dict[str, Any]:
     return document
 
 
-def read_calibration(path: str | Path, checkpoint: str | Path, image_size: int) -> Calibration:
-    """Return the calibration of a model, or that of a model without one if there is no such file.
+def read_calibration(checkpoint: str | Path, image_size: int) -> Calibration:
+    """Return the calibration that lies beside a model, or that of a model without one if there is no such file.
 
     Args:
-        path: of the file.
-        checkpoint: of the model that runs.
+        checkpoint: file of the model that runs.
         image_size: at which it runs, in pixels.
 
     Raises:
         MissingFileError: if there is a calibration, but no checkpoint.
         DataError: if the calibration is of another checkpoint or image size, or as :func:`read_document`.
     """
+    path = Path(checkpoint).with_name(CALIBRATION.name)
     if not os.path.lexists(path):
         return IDENTITY
     document = read_document(path)

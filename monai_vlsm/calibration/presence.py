@@ -70,7 +70,7 @@ def fit_platt(scores: Floats, positive: NDArray[np.bool_]) -> tuple[float, float
         value = np.logaddexp(0, logits).mean() - (targets * logits).mean()
         return float(value), scaled @ (expit(logits) - targets) / len(targets)
 
-    slope, offset = minimize(nll, np.zeros(2), jac=True, method="BFGS").x
+    slope, offset = minimize(nll, np.zeros(2), jac=True, method="L-BFGS-B").x
     return float(slope / spread), float(offset - slope * center / spread)
 
 

@@ -52,6 +52,12 @@ def dice_and_missed(counts: Counts) -> tuple[Floats, Floats]:
     return 2 * hit / (above.sum(axis=1) + target), 1 - hit / target
 
 
+def mean_by_group(curves: Floats, groups: Sequence[Hashable]) -> Floats:
+    """Return the mean curve of each group: (groups, places) of (cases, places)."""
+    units = numbered(groups)
+    return np.stack([curves[units == unit].mean(axis=0) for unit in range(units.max() + 1)])
+
+
 def control_risk(losses: Floats, alpha: float) -> int | None:
     """Return the last place whose expected loss in a new unit is at most ``alpha``, or None (conformal risk control).
 
@@ -69,8 +75,7 @@ def control_risk(losses: Floats, alpha: float) -> int | None:
 def _controlled(
     probabilities: Floats, dice: Floats, missed: Floats, groups: Sequence[Hashable], alpha: float
 ) -> dict[str, Any]:
-    units = numbered(groups)
-    per_unit = np.stack([missed[units == unit].mean(axis=0) for unit in range(units.max() + 1)])
+    per_unit = mean_by_group(missed, groups)
     needed = int(np.ceil(1 / alpha - 1 - 1e-9))
     if len(per_unit) < needed:
         return {

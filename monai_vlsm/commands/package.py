@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from monai_vlsm.bundle import find_bundle
-from monai_vlsm.bundle.pack import LARGE, collect, get_value, move_large_files, require_impersonal, set_value, write_zip
+from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_model, bundle_parser, find_bundle, parsed_content
+from monai_vlsm.bundle.pack import (
+    LARGE,
+    collect,
+    get_value,
+    move_large_files,
+    require_impersonal,
+    set_value,
+    write_zip,
+)
 from monai_vlsm.bundle.released import OWN_BACKBONE
 from monai_vlsm.bundle.trust import refuse_foreign_texts
 from monai_vlsm.commands import TRUST_HELP
@@ -39,7 +49,9 @@ def _run(arguments: argparse.Namespace) -> None:
     files = collect(folder)
     if not arguments.trust:
         refuse_foreign_texts(files, folder)
-    backbone = _fitting_backbone(folder, arguments)
+    parser = bundle_parser(folder, arguments.backbone, arguments.trust)
+    backbone = _fitting_backbone(folder, parser)
+    _require_fitting_calibration(files, folder, parser)
     keeps_its_own = not arguments.backbone and get_value(files, "backbone") == OWN_BACKBONE
     if arguments.self_contained or keeps_its_own:
         files = set_value(files, "backbone", OWN_BACKBONE) | _files_of(backbone)
@@ -58,12 +70,20 @@ def _run(arguments: argparse.Namespace) -> None:
             print(f"{path} has {len(content) / 1e6:.0f} MB, too much for a pull request to the zoo: see --url-prefix")
 
 
-def _fitting_backbone(folder: Path, arguments: argparse.Namespace) -> Any:
+def _require_fitting_calibration(files: Mapping[str, bytes], folder: Path, parser: Any) -> None:
+    """Make sure that a calibration in the bundle is one, and of the model in it."""
+    from monai_vlsm.calibration.document import parse_document, require_fit
+
+    content, path, model = files.get(CALIBRATION.as_posix()), folder / CALIBRATION, files[MODEL.as_posix()]
+    if content is not None:
+        document = parse_document(content, path)
+        require_fit(document, path, hashlib.sha256(model).hexdigest(), parsed_content(parser, "image_size"))
+
+
+def _fitting_backbone(folder: Path, parser: Any) -> Any:
     """Load the backbone, and make sure that the model in the bundle was trained on it."""
-    from monai_vlsm.bundle import bundle_model, bundle_parser, parsed_content
     from monai_vlsm.networks import load_backbone, load_checkpoint
 
-    parser = bundle_parser(folder, arguments.backbone, arguments.trust)
     load_checkpoint(parsed_content(parser, "network_def"), bundle_model(folder, parser))
     named = parsed_content(parser, "backbone")
     backbone = load_backbone(named)

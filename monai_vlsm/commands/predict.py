@@ -21,6 +21,16 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--bundle", required=True, help="name below bundles/, or folder of a trained bundle")
     parser.add_argument("--prompt", help="what to segment, such as 'polyp' (default: the bundle's own)")
     parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
+    parser.add_argument(
+        "--threshold",
+        type=_number_or_word,
+        help="probability from which on a pixel is mask, or best_dice or risk_control (default: the bundle's own)",
+    )
+    parser.add_argument(
+        "--min-presence",
+        type=float,
+        help="presence below which a mask is empty; 0 empties none (default: the bundle's, else the calibrated cut)",
+    )
     parser.add_argument("--out", default="masks", help="folder for masks and overlays (default: %(default)s)")
     parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
     parser.set_defaults(run=_run)
@@ -34,6 +44,8 @@ def _run(arguments: argparse.Namespace) -> None:
         "output_dir": arguments.out,
         "prompt": arguments.prompt,
         "backbone": arguments.backbone,
+        "threshold": arguments.threshold,
+        "min_presence": arguments.min_presence,
     }
     values = {key: value for key, value in given.items() if value is not None}
     if arguments.trust:
@@ -45,3 +57,10 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         run_inference(folder, values)
     print(f"written to {Path(arguments.out).absolute()}")
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -29,9 +29,9 @@ _SYNONYMS = {
     "five": "5",
 }
 """Words of the same meaning, of size, shape and number. None names a side, and none is a negation."""
-_NAMES = "bowel|intestine|cell|vessel|airway|ligament|window|fissure|foramen"
+NAMES = "bowel|intestine|cell|vessel|airway|ligament|window|fissure|foramen"
 """In front of these the words are part of a name: a small bowel is no little one."""
-_WORD = re.compile(rf"(?<![\w-])({'|'.join(_SYNONYMS)})(?![\w-]| ({_NAMES}))", re.IGNORECASE)
+_WORD = re.compile(rf"(?<![\w-])({'|'.join(_SYNONYMS)})(?![\w-]| ({NAMES})\b)", re.IGNORECASE)
 _SHAPED = re.compile(r"(?<![\w-])(round|oval|irregular)-shaped(?![\w-])", re.IGNORECASE)
 _FRAMES = (
     "{}",

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from ignite.engine import Engine, Events
 
+from monai_vlsm.bundle import CALIBRATION
 from monai_vlsm.calibration.document import sha256_of, write_document
 from monai_vlsm.calibration.fit import Case, describe_data, fit_parts, require_enough
 from monai_vlsm.calibration.histograms import count_logits
@@ -24,11 +25,10 @@ _logger = logging.getLogger("monai_vlsm")
 
 
 class Calibrator:
-    """Write ``models/calibration.json``, whole or not at all, from the logits of a run; see docs/calibration.md.
+    """Write ``calibration.json`` beside a model, whole or not at all, from the logits of a run: docs/calibration.md.
 
     Args:
-        path: of the file; one that is there is replaced.
-        checkpoint: of the model that runs; None for one without.
+        checkpoint: file of the model that runs, None for one without; a calibration beside it is replaced.
         image_size: at which it runs, in pixels.
         dataset_dir: folder of the data set.
         split: of the data set.
@@ -42,7 +42,6 @@ class Calibrator:
 
     def __init__(
         self,
-        path: str | Path,
         checkpoint: str | Path | None,
         image_size: int,
         dataset_dir: str | Path,
@@ -51,7 +50,6 @@ class Calibrator:
         alpha: float = 0.1,
         sensitivity: float = 0.95,
     ) -> None:
-        self.path = Path(path)
         self.checkpoint = checkpoint
         self.image_size = image_size
         self.data: dict[str, Any] = {"dataset_dir": dataset_dir, "split": split, "prompt_level": prompt_level}
@@ -74,18 +72,7 @@ class Calibrator:
 
     def _collect(self, engine: Engine) -> None:
         state: Any = engine.state
-        for item, output in zip(state.batch, state.output, strict=True):
-            logits, label = (output[key].as_tensor().cpu() for key in ("pred", "label"))
-            self._cases.append(
-                Case(
-                    image=str(item["image"].meta["filename_or_obj"]),
-                    label=str(item["label"].meta.get("filename_or_obj", "")),
-                    prompt=item["prompt"],
-                    group=item.get("group"),
-                    counts=count_logits(logits.numpy(), label.numpy()),
-                    score=presence_score(logits),
-                )
-            )
+        self._cases += [case_of(*pair) for pair in zip(state.batch, state.output, strict=True)]
 
     def _write(self, _: Engine) -> None:
         require_enough(self._cases)
@@ -104,14 +91,28 @@ class Calibrator:
             "versions": {name: version(name) for name in ("monai_vlsm", "monai", "torch", "numpy", "scipy")},
             "date": date.today().isoformat(),
         }
-        write_document(self.path, document)
-        _logger.info(f"\n{format_calibration(document)}\nwritten to {self.path.absolute()}")
+        path = Path(str(self.checkpoint)).with_name(CALIBRATION.name)
+        write_document(path, document)
+        _logger.info(f"\n{format_calibration(document)}\nwritten to {path.absolute()}")
 
     def _with_errors(self, temperature: Mapping[str, Any]) -> dict[str, Any]:
         shown = [case for case in self._cases if case.present]
         counts = np.stack([case.counts for case in shown])
         errors = calibration_errors(counts, [case.unit for case in shown], temperature["value"])
         return {**temperature, **errors, "ci95": {**temperature["ci95"], **errors["ci95"]}}
+
+
+def case_of(item: Mapping[str, Any], output: Mapping[str, Any]) -> Case:
+    """Return what a calibration takes of an image of a batch, and of the logits under ``pred`` that belong to it."""
+    logits, label = (output[key].as_tensor().cpu() for key in ("pred", "label"))
+    return Case(
+        image=str(item["image"].meta["filename_or_obj"]),
+        label=str(item["label"].meta.get("filename_or_obj", "")),
+        prompt=item["prompt"],
+        group=item.get("group"),
+        counts=count_logits(logits.numpy(), label.numpy()),
+        score=presence_score(logits),
+    )
 
 
 def format_calibration(document: Mapping[str, Any]) -> str:

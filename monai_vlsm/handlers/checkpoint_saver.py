@@ -13,7 +13,9 @@ import ignite.distributed as idist
 from ignite.handlers.checkpoint import BaseSaveHandler
 from monai.handlers import CheckpointSaver
 
-from monai_vlsm.data.whole import file_sha256, remove_abandoned, replace_whole
+from monai_vlsm.bundle import CALIBRATION
+from monai_vlsm.data.whole import file_sha256, remove_abandoned, replace_whole, what_failed
+from monai_vlsm.errors import DataError
 from monai_vlsm.networks.saving import save_whole
 
 OLDER = "older"
@@ -27,7 +29,7 @@ class AtomicCheckpointSaver(CheckpointSaver):
 
     A file is written whole or not at all; the score is kept when training goes on after an interruption; and a model
     that this training did not write is copied to ``older/model_DATE.pt`` before it is replaced. DATE is when it was
-    made.
+    made. A calibration of the model that is replaced goes to ``older/calibration_DATE.json``.
 
     Args: as for ``monai.handlers.CheckpointSaver`` with ``save_key_metric=True``.
 
@@ -70,6 +72,7 @@ class _ModelWriter(BaseSaveHandler):
         remove_abandoned(self.path, seconds=0)
         if self.path.exists() and file_sha256(self.path) != self.sha256:
             _keep_older(self.path)
+        _set_calibration_aside(self.path.with_name(CALIBRATION.name))
         save_whole({self.names[0]: checkpoint} if len(self.names) == 1 else checkpoint, self.path)
         self.sha256 = file_sha256(self.path)
 
@@ -77,10 +80,28 @@ class _ModelWriter(BaseSaveHandler):
         """Keep the file: the next model is written over it."""
 
 
+def _set_calibration_aside(path: Path) -> None:
+    """Move the calibration of a model away, because it does not fit the next one, and say so."""
+    if not path.exists():
+        return
+    aside = _older(path)
+    try:
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+    except OSError as error:
+        raise DataError(what_failed(aside, error)) from error
+    _logger.warning(f"The calibration of the model before is kept as {str(aside)!r}: calibrate the new one.")
+
+
+def _older(path: Path) -> Path:
+    """Return where a file is kept, by the time it was made."""
+    made = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d_%H-%M-%S.%f")
+    return path.parent / OLDER / f"{path.stem}_{made}{path.suffix}"
+
+
 def _keep_older(path: Path) -> None:
     """Copy a model to where the next one does not replace it, and say so."""
-    made = datetime.fromtimestamp(path.stat().st_mtime).strftime("%Y-%m-%d_%H-%M-%S.%f")
-    backup = path.parent / OLDER / f"{path.stem}_{made}{path.suffix}"
+    backup = _older(path)
     with replace_whole(backup) as part:
         shutil.copy2(path, part)
     _logger.warning(f"The model of an earlier training is kept as {str(backup)!r}: {path.name} is now the new one.")

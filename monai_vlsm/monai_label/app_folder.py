@@ -17,6 +17,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from monai_vlsm.bundle import (
+    CALIBRATION,
     MODEL,
     bundle_config,
     bundle_model,
@@ -191,10 +192,11 @@ def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
 
 
 def _check(bundle: Path, backbone: str | None, trust: bool) -> CLIPSegNetwork:
-    """Load the model as the server will, from a bundle that runs no code but the template's."""
+    """Load model and calibration as the server will, from a bundle that runs no code but the template's."""
     if not trust:
         _refuse_foreign_code(bundle)
     parser = bundle_parser(bundle, backbone, trust)
+    parsed_content(parser, "calibration", default=None)
     return load_checkpoint(parsed_content(parser, "network_def"), bundle_model(bundle, parser))
 
 
@@ -234,6 +236,7 @@ def _begin_untrained(bundle: Path, source: Path, parser: ConfigParser, untrained
             "  2. begin without:  --untrained; its masks mean nothing before you have labeled and trained"
         )
     (bundle / MODEL).parent.mkdir(exist_ok=True)
+    (bundle / CALIBRATION).unlink(missing_ok=True)
     torch.save({"model": parsed_content(parser, "network_def").state_dict()}, bundle / MODEL)
     (bundle / UNTRAINED).write_text(file_sha256(bundle / MODEL), encoding="utf-8")
 

@@ -30,6 +30,7 @@ Device = Annotated[str, AfterValidator(_device)]
 Gpus = Annotated[str, Field(pattern=r"^(all|\d{1,3}(,\d{1,3})*)$")]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 Prompt = Annotated[str, BeforeValidator(_prompt)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
 
 
 class Options(BaseModel):
@@ -48,6 +49,7 @@ class InferOptions(Options):
     """Options of an inference."""
 
     prompt: Prompt = ""
+    min_presence: Share | None = None
     device: Device = "cuda"
     logging: Level = "INFO"
     model_filename: Literal["model.pt"] = "model.pt"
@@ -73,6 +75,7 @@ class BatchOptions(Options):
     """Options of an inference on many images of the studies."""
 
     prompt: Prompt = ""
+    min_presence: Share | None = None
     device: Device = "cuda"
     logging: Level = "WARNING"
     multi_gpu: bool = False

@@ -67,16 +67,19 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[Run]) -> Comparison:
-    """Compare each run with the first, in every metric.
+    """Compare each run with the first, in every metric; rows about absent targets are left out.
 
     Raises:
         DataError: if there are fewer than 2 runs or more than letters, or they are not about the same cases.
     """
     if not 2 <= len(runs) <= len(LETTERS):
         raise DataError(f"expected 2 to {len(LETTERS)} runs to compare, got {len(runs)}.")
-    places = [range(len(runs[0].rows)), *(_matched(runs[0], run) for run in runs[1:])]
-    ordered = [_in_order(run, order) for run, order in zip(runs, places, strict=True)]
-    first, *others = ordered
+    there = [[at for at, row in enumerate(run.rows) if row["label"]] for run in runs]
+    shown = [_in_order(run, places) for run, places in zip(runs, there, strict=True)]
+    if not all(there):
+        raise DataError(f"expected cases with a mask in {str(runs[there.index([])].table)!r}, got absent targets only.")
+    orders = [range(len(there[0])), *(_matched(shown[0], run) for run in shown[1:])]
+    first, *others = ordered = [_in_order(run, order) for run, order in zip(shown, orders, strict=True)]
     units = units_of(first)
     tests = [
         {
@@ -85,6 +88,7 @@ def compare_runs(runs: Sequence[Run]) -> Comparison:
         }
         for other in others
     ]
+    places = [[rows[at] for at in order] for rows, order in zip(there, orders, strict=True)]
     return Comparison(ordered, places, tests, _corrected(tests, "p_bootstrap"), _corrected(tests, "p_wilcoxon"))
 
 
@@ -161,7 +165,7 @@ def _differences(comparison: Comparison) -> Iterator[dict[str, Any]]:
     first = comparison.runs[0]
     for at, (case, group) in enumerate(zip(first.cases, first.groups or [""] * len(first.cases), strict=True)):
         texts = {"image": case.image, "label": case.label, "group": group, "prompt": case.prompt}
-        row: dict[str, Any] = {name: _harmless(text) for name, text in texts.items()}
+        row: dict[str, Any] = {name: harmless(text) for name, text in texts.items()}
         for metric, values in first.metrics.items():
             numbers = [float(run.metrics[metric][at]) for run in comparison.runs]
             named = dict(zip((f"{letter} {metric}" for letter in comparison.letters), numbers, strict=True))
@@ -174,7 +178,8 @@ def _later(comparison: Comparison, numbers: Sequence[float]) -> Iterator[tuple[s
     yield from zip(comparison.letters[1:], numbers[1:], strict=True)
 
 
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
+    """Return a text for a cell of a table: behind an apostrophe where a spreadsheet would take it for a formula."""
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 

@@ -59,13 +59,13 @@ def _add_result(page: Page, comparison: Comparison, number: int, letter: str) ->
             test.wins,
             test.ties,
             test.losses,
-            " / ".join(map(str, test.undefined)),
+            len(comparison.runs[0].rows) - test.cases,
         ]
         for metric, test in comparison.tests[number].items()
     ]
     apart = f"{letter} - A (95 % interval)"
     header = ["metric", "A", letter, apart, "p bootstrap", "p Wilcoxon", "better", "equal", "worse", "left out"]
-    page.table(header, rows, f"{letter} against A; left out is what is undefined in A / {letter}")
+    page.table(header, rows, f"{letter} against A; left out are cases that are undefined in one of them")
 
 
 def _plot(comparison: Comparison, metric: str) -> Markup:

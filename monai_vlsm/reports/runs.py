@@ -194,7 +194,7 @@ def _require_whole_groups(run: Run) -> None:
 
 
 def _require_same_run(run: Run) -> None:
-    """Compare the numbers of images and the means of the summary with those of the table."""
+    """Compare the numbers of images and the means of the summary, without absent targets, with those of the table."""
     if not run.settings:
         return
     metrics = run.settings.get("metrics")

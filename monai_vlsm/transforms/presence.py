@@ -21,18 +21,20 @@ EMPTIED = "emptied"
 
 _logger = logging.getLogger("monai_vlsm")
 
-_SHARE = 0.01
+SHARE = 0.003
+"""Of the pixels; the more, the less is seen of small things, see docs/absent.md."""
 _MOST = 512
 """Rows and columns that are looked at: logits are interpolated from fewer, so that more would say the same again."""
 
 
-def presence_score(logits: torch.Tensor) -> float:
-    """Return the mean of the highest 1 % of the logits; of a volume that of the slice where it is largest.
+def presence_score(logits: torch.Tensor, share: float = SHARE) -> float:
+    """Return the mean of the highest 0.3 % of the logits; of a volume that of the slice where it is largest.
 
     The whole mask follows single pixels too easily, and the mean over an image is the size of the object.
 
     Args:
         logits: (W, H), (1, W, H) or, with ``D`` slices, (1, W, H, D), of any type.
+        share: of the pixels that count, another than 0.3 %.
 
     Raises:
         ValueError: if there is no pixel, or more than one channel.
@@ -43,7 +45,7 @@ def presence_score(logits: torch.Tensor) -> float:
     pixels = slices[:: steps[0], :: steps[1]].reshape(-1, slices.shape[-1]).float()
     if not pixels.numel():
         raise ValueError(f"logits must have pixels, got the shape {tuple(logits.shape)}")
-    highest = pixels.topk(max(1, round(_SHARE * len(pixels))), dim=0).values
+    highest = pixels.topk(max(1, round(share * len(pixels))), dim=0).values
     return float(highest.mean(dim=0).max())
 
 
@@ -52,7 +54,7 @@ class ScorePresenced(MapTransform):
 
     Args:
         keys: of the logits (1, W, H[, D]) of an image; of several, the last one counts.
-        probability: of a :func:`presence_score`, such as :meth:`monai_vlsm.calibration.Calibration.presence`.
+        probability: of a :func:`presence_score`, such as :meth:`.Calibration.presence`.
     """
 
     def __init__(self, keys: KeysCollection, probability: Callable[[float], float]) -> None:
@@ -89,8 +91,8 @@ class EmptyAbsentd(MapTransform):
         result[EMPTIED] = result[PRESENCE] < least
         if result[EMPTIED]:
             for key in self.key_iterator(result):
-                meta = result[key].meta
-                warn_emptied(meta.get("filename_or_obj"), meta.get(PROMPT), result[PRESENCE], least)
+                meta = getattr(result[key], "meta", {})
+                warn_emptied(str(meta.get("filename_or_obj")), str(meta.get(PROMPT)), result[PRESENCE], least)
                 result[key].zero_()
         return result
 

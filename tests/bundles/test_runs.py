@@ -16,6 +16,8 @@ from monai.bundle import run
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from monai_vlsm.reports.runs import read_run
+
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, phantom):
@@ -85,6 +87,13 @@ def test_an_evaluation_has_a_row_per_entry_with_its_prompt(evaluated):
 def test_the_mean_in_the_summary_is_the_mean_of_the_rows(evaluated):
     summary, rows, _ = evaluated
     assert summary["metrics"]["dice"]["mean"] == pytest.approx(np.mean([float(row["dice"]) for row in rows]))
+
+
+def test_an_evaluation_can_be_read_again_for_a_comparison(evaluated):
+    summary, rows, folder = evaluated
+    run = read_run(folder)
+    assert set(run.metrics) == set(summary["metrics"])
+    assert len(run.cases) == len(rows)
 
 
 def test_metrics_are_computed_at_the_original_resolution(evaluated):

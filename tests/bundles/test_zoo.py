@@ -93,7 +93,7 @@ def test_the_name_is_none_that_monai_label_takes_for_another_task(name):
 
 def test_all_code_comes_from_installed_packages():
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "bundles" / BUNDLE / "configs").glob("*.json")]
-    assert len(texts) == 5
+    assert len(texts) == 6
     assert not [text for text in texts if re.search(r"\bscripts\b", text)]
 
 
@@ -215,7 +215,7 @@ def test_the_best_checkpoint_is_the_network_alone_where_monai_label_looks_for_it
 
 def test_masks_are_whole_numbers_when_they_are_saved_and_saved_before_they_are_squeezed():
     steps = [step["_target_"].rsplit(".")[-1] for step in config(BUNDLE, "inference")["postprocessing"]["transforms"]]
-    assert steps[-3:] == ["AsDiscreted", "SaveImageMaskd", "SqueezePictured"]
+    assert steps[-4:] == ["AsDiscreted", "EmptyAbsentd", "SaveImageMaskd", "SqueezePictured"]
 
 
 def test_tracking_finds_the_handlers_of_trainer_and_validator(parse, bundle):

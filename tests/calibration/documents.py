@@ -13,7 +13,7 @@ DOCUMENT: dict[str, Any] = json.loads("""
 {
  "format": 1,
  "checkpoint_sha256": "0000000000000000000000000000000000000000000000000000000000000000",
- "image_size": 64,
+ "image_size": 96,
  "data": {
   "dataset": "phantom", "split": "validation", "prompt_level": "p1",
   "entries": 20, "absent_entries": 8, "images": 16, "groups": null,

@@ -18,12 +18,13 @@ from monai_vlsm.errors import DataError, MissingFileError
 
 @pytest.fixture
 def path(tmp_path):
+    (tmp_path / "models").mkdir()
     return tmp_path / "models" / "calibration.json"
 
 
 @pytest.fixture
-def checkpoint(tmp_path):
-    file = tmp_path / "model.pt"
+def checkpoint(path):
+    file = path.with_name("model.pt")
     file.write_bytes(b"weights")
     return file
 
@@ -48,12 +49,12 @@ def test_what_is_written_is_read(path):
 
 
 def test_no_file_changes_nothing(path, checkpoint):
-    assert read_calibration(path, checkpoint, 64) == IDENTITY
+    assert read_calibration(checkpoint, 96) == IDENTITY
 
 
 def test_the_numbers_of_the_file_are_used(path, checkpoint):
     write_document(path, document(checkpoint_sha256=sha256_of(checkpoint)))
-    found = read_calibration(path, checkpoint, 64)
+    found = read_calibration(checkpoint, 96)
     assert (found.temperature, found.slope, found.offset, found.cut) == (2.0, 0.5, -1.0, 0.4)
     assert found.thresholds == {"best_dice": 0.6, "risk_control": 0.2}
 
@@ -69,28 +70,28 @@ def test_what_is_missing_leaves_all_else_to_use():
 def test_a_calibration_of_another_checkpoint_is_refused(path, checkpoint):
     write_document(path, DOCUMENT)
     with pytest.raises(DataError, match=r"made for another checkpoint.*Run 'calibrating' again"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(checkpoint, 96)
 
 
 def test_a_checkpoint_that_was_written_anew_is_another(path, checkpoint):
     write_document(path, document(checkpoint_sha256=sha256_of(checkpoint)))
-    read_calibration(path, checkpoint, 64)
+    read_calibration(checkpoint, 96)
     checkpoint.write_bytes(b"WEIGHTS")
     os.utime(checkpoint, ns=(1, 1))
     with pytest.raises(DataError, match="another checkpoint"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(checkpoint, 96)
 
 
 def test_a_calibration_of_another_image_size_is_refused(path, checkpoint):
     write_document(path, document(checkpoint_sha256=sha256_of(checkpoint)))
-    with pytest.raises(DataError, match="made for the image size 64, and the model runs at 32"):
-        read_calibration(path, checkpoint, 32)
+    with pytest.raises(DataError, match="made for the image size 96, and the model runs at 32"):
+        read_calibration(checkpoint, 32)
 
 
-def test_a_calibration_without_its_checkpoint_is_refused(path, tmp_path):
+def test_a_calibration_without_its_checkpoint_is_refused(path):
     write_document(path, DOCUMENT)
     with pytest.raises(MissingFileError, match="which the calibration belongs to"):
-        read_calibration(path, tmp_path / "none.pt", 64)
+        read_calibration(path.with_name("none.pt"), 96)
 
 
 SPOILED = [
@@ -135,7 +136,6 @@ SPOILED = [
 
 @pytest.mark.parametrize(("place", "value"), SPOILED, ids=[f"{place} {value!r:.20}" for place, value in SPOILED])
 def test_what_cannot_be_is_refused_with_its_place(path, place, value):
-    path.parent.mkdir()
     path.write_text(json.dumps(spoiled(place, value)), encoding="utf-8")
     with pytest.raises(DataError, match=r"no calibration that this version reads.*take the file away") as error:
         read_document(path)
@@ -145,7 +145,6 @@ def test_what_cannot_be_is_refused_with_its_place(path, place, value):
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
 def test_numbers_that_are_none_are_refused(path, number):
-    path.parent.mkdir()
     path.write_text(json.dumps(DOCUMENT).replace('"value": 2.0', f'"value": {number}'), encoding="utf-8")
     with pytest.raises(DataError, match=r"'temperature#value' must be a number from 0\.05 to 20"):
         read_document(path)
@@ -165,24 +164,21 @@ def test_numbers_that_are_none_are_refused(path, number):
     ],
 )
 def test_what_is_no_file_of_ours_is_refused(path, content, reason):
-    path.parent.mkdir()
     path.write_bytes(content)
     with pytest.raises(DataError, match=reason):
         read_document(path)
 
 
 def test_a_link_is_refused(path, checkpoint):
-    path.parent.mkdir()
     path.symlink_to("nowhere")
     with pytest.raises(DataError, match="is a link"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(checkpoint, 96)
 
 
 def test_a_pipe_does_not_block(path, checkpoint):
-    path.parent.mkdir()
     os.mkfifo(path)
     with pytest.raises(DataError, match="no plain file"):
-        read_calibration(path, checkpoint, 64)
+        read_calibration(checkpoint, 96)
 
 
 def test_a_calibration_that_cannot_be_is_not_written(path):

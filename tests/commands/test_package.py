@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from bundle.changes import OLD, edit
+from calibration.documents import DOCUMENT, give_calibration
 from monai.bundle import download, download_large_files, run
 from PIL import Image
 from safetensors.torch import load_file, save_file
@@ -31,6 +32,7 @@ from monai_vlsm.predictor import Predictor
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
 FILES = {
     "LICENSE",
+    "configs/calibrate.json",
     "configs/evaluate.json",
     "configs/inference.json",
     "configs/logging.conf",
@@ -337,3 +339,32 @@ def test_the_command_line_ends_with_one_message(tmp_path):
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert str(tmp_path / "bundles" / "nothing") in done.stderr
+
+
+def test_a_calibration_travels_and_is_used_where_it_arrives(pack_it, copy, tmp_path):
+    give_calibration(copy)
+    files = content_of(pack_it(bundle=copy))
+    assert files["models/calibration.json"] == (copy / "models" / "calibration.json").read_bytes()
+    shutil.unpack_archive(pack_it(bundle=copy), tmp_path / "there")
+    assert Predictor.from_bundle(tmp_path / "there" / "busi", device="cpu").calibration.temperature == 2.0
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"checkpoint_sha256": "0" * 64}, "made for another checkpoint"),
+        ({"image_size": 32}, "made for the image size 32, and the model runs at 96"),
+        ({"data": {**DOCUMENT["data"], "dataset": "/home/somebody/busi"}}, "a folder of a person"),
+    ],
+)
+def test_a_calibration_that_does_not_fit_is_refused(pack_it, copy, tmp_path, values, message):
+    give_calibration(copy, **values)
+    with pytest.raises(DataError, match=message):
+        pack_it(bundle=copy)
+    assert not (tmp_path / "busi.zip").exists()
+
+
+def test_a_damaged_calibration_is_refused(pack_it, copy):
+    give_calibration(copy).write_text("{")
+    with pytest.raises(DataError, match=r"calibration\.json' is no JSON"):
+        pack_it(bundle=copy)

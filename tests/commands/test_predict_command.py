@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from calibration.documents import DOCUMENT, give_calibration
 from monai.bundle import ConfigParser
 from PIL import Image
 
@@ -155,3 +157,51 @@ def test_a_trusted_bundle_is_run_as_it_is(bundle, tmp_path):
     write_picture("image.png")
     main(["predict", "image.png", "--bundle", str(bundle), "--trust"])
     assert (tmp_path / "ran").exists()
+
+
+def mask_of(bundle: Path, *options: str) -> np.ndarray:
+    write_picture("image.png")
+    main(["predict", "image.png", "--bundle", str(bundle), "--out", "masks", *options])
+    return np.asarray(Image.open("masks/image_mask.png")) > 0
+
+
+def test_a_mask_below_the_calibrated_cut_is_empty_and_that_is_said(bundle, capsys):
+    part = {**DOCUMENT["presence"], "threshold": 1.0}
+    give_calibration(bundle, presence=part)
+    assert not mask_of(bundle, "--threshold", "0").any()
+    assert re.search(r"image\.png: '.+' is probably not there \(presence 0\.", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(("least", "some"), [("0", True), ("1", False)])
+def test_a_least_presence_on_the_command_line_counts_before_the_calibration(bundle, least, some):
+    give_calibration(bundle, presence={**DOCUMENT["presence"], "threshold": 1.0})
+    assert mask_of(bundle, "--threshold", "0", "--min-presence", least).any() == some
+
+
+def test_a_word_is_the_threshold_of_the_calibration(bundle):
+    give_calibration(bundle)
+    found = mask_of(bundle, "--threshold", "risk_control")
+    predictor = Predictor.from_bundle(bundle, device="cpu").set_image("image.png")
+    prompt = json.loads((bundle / "configs" / "inference.json").read_text())["prompt"]
+    np.testing.assert_array_equal(found, predictor.predict(prompt, 0.2, min_presence=0).mask)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--threshold", "best_dice"], "takes a calibration of this model, which has none yet"),
+        (["--threshold", "$1/0"], "'threshold' must be a number from 0 to 1"),
+        (["--threshold", "nan"], "'threshold' must be a number from 0 to 1"),
+        (["--min-presence", "2"], "'min_presence' must be a number from 0 to 1"),
+    ],
+)
+def test_values_that_cannot_be_are_told_in_one_message(bundle, options, message):
+    with pytest.raises(DataError, match=re.escape(message)):
+        mask_of(bundle, *options)
+    assert not Path("masks").exists()
+
+
+def test_a_calibration_of_another_checkpoint_is_refused(bundle):
+    give_calibration(bundle, checkpoint_sha256="0" * 64)
+    with pytest.raises(DataError, match="made for another checkpoint"):
+        mask_of(bundle)

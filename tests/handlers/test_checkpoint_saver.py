@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import shutil
 
 import pytest
@@ -148,6 +149,34 @@ def test_the_model_of_an_earlier_training_is_no_model_that_monai_label_offers(tm
     validate(saver, network, [0.9])
     validate(new_saver(tmp_path, network), network, [0.1])
     assert [path.name for path in (tmp_path / "models").glob("*.pt")] == ["model.pt"]
+
+
+def test_the_calibration_of_a_model_goes_before_the_next_model_comes(tmp_path, network, saver, caplog):
+    validate(saver, network, [0.5])
+    (tmp_path / "models" / "calibration.json").write_text("of the first model")
+    with caplog.at_level(logging.WARNING, logger="monai_vlsm"):
+        validate(saver, network, [0.6], first=2)
+    (aside,) = older_models(tmp_path)
+    assert re.fullmatch(r"calibration_.+\.json", aside.name)
+    assert aside.read_text() == "of the first model"
+    assert not (tmp_path / "models" / "calibration.json").exists()
+    assert f"kept as {str(aside)!r}: calibrate the new one" in caplog.text
+
+
+def test_a_calibration_stays_while_no_better_model_comes(tmp_path, network, saver):
+    validate(saver, network, [0.5])
+    (tmp_path / "models" / "calibration.json").write_text("of the first model")
+    validate(saver, network, [0.4], first=2)
+    assert (tmp_path / "models" / "calibration.json").exists()
+
+
+def test_a_calibration_that_cannot_be_moved_keeps_the_next_model_away(tmp_path, network, saver):
+    validate(saver, network, [0.5])
+    (tmp_path / "models" / "calibration.json").write_text("of the first model")
+    (tmp_path / "models" / "older").write_text("in the way")
+    with pytest.raises(DataError, match="cannot write"):
+        validate(saver, network, [0.6], first=2)
+    assert saved_epoch(tmp_path) == 1
 
 
 def test_a_training_keeps_no_models_of_its_own(tmp_path, network, saver):

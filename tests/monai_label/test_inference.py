@@ -108,6 +108,20 @@ def test_a_prompt_changes_the_mask_and_does_not_stick(server, values, expected):
     np.testing.assert_array_equal(before, expected("gray"))
 
 
+def test_an_answer_says_how_likely_the_target_is_there(server, predictor, tmp_path):
+    found = server.infer("busi", "gray", prompt=PROMPT).json()
+    expected = predictor.set_image(write_picture(tmp_path, "gray")).predict(PROMPT).presence
+    assert found["presence"] == pytest.approx(expected, abs=1e-4)
+    assert found["emptied"] is False
+
+
+def test_a_mask_below_the_presence_that_is_asked_for_is_empty_and_the_answer_says_so(server, values):
+    answer = server.infer("busi", "gray", prompt=PROMPT, min_presence=1)
+    assert answer.json()["emptied"] is True
+    assert not values(answer).any()
+    assert values(server.infer("busi", "gray", prompt=PROMPT, min_presence=0)).any()
+
+
 @pytest.mark.parametrize("prompt", ["", "  "], ids=["empty", "blank"])
 def test_an_empty_prompt_is_the_default(server, values, prompt):
     answer = values(server.infer("busi", "gray", prompt=prompt))
@@ -133,9 +147,21 @@ def test_a_prompt_runs_no_code(server, tmp_path):
         ({"image": "gray", "prompt": ["cyst"]}, 400, "a prompt must be a string"),
         ({"image": "gray", "prompt": {"_target_": "os.getcwd"}}, 400, "a prompt must be a string"),
         ({"image": "gray", "prompt": "x" * 10_000}, 400, "this one has 10000"),
+        ({"image": "gray", "min_presence": 2}, 400, "min_presence"),
+        ({"image": "gray", "min_presence": "$1/0"}, 400, "min_presence"),
         ({"image": "gray", "model": "wrong"}, 404, "there is no model 'wrong', this server has ['busi']"),
     ],
-    ids=["no image", "unknown image", "number", "list", "configuration", "10000 characters", "unknown model"],
+    ids=[
+        "no image",
+        "unknown image",
+        "number",
+        "list",
+        "configuration",
+        "10000 characters",
+        "presence",
+        "code",
+        "unknown model",
+    ],
 )
 def test_a_wrong_request_gets_a_reason_and_the_server_lives_on(server, request_, status, reason):
     answer = server.infer(**{"model": "busi", **request_})

@@ -7,11 +7,15 @@ import time
 import numpy as np
 import pytest
 import torch
+from calibration.documents import DOCUMENT, give_calibration
 from monai_label.pictures import picture, write_mask, write_picture
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_vlsm.predictor import Predictor
+
+CUT = {**DOCUMENT["presence"], "threshold": 1.0}
+"""A presence that no image reaches."""
 
 
 def wait_for_training(server, seconds=300):
@@ -65,7 +69,8 @@ def labeled(server, tmp_path_factory):
 @pytest.fixture(scope="module")
 def trained(labeled):
     """The state before training, and what Slicer's button Train did with its own options and fewer epochs."""
-    before = weights(labeled), labeled.infer("busi", "gray").mask
+    give_calibration(labeled.app / "model" / "busi", presence=CUT)
+    before = weights(labeled), labeled.infer("busi", "gray")
     options = {**labeled.options("trainers", "busi"), "max_epochs": 12}
     assert options["run_id"] == ""
     assert labeled.train("busi", **options).status == 200
@@ -101,14 +106,26 @@ def test_training_changes_the_model(labeled, trained):
 
 
 def test_the_next_inference_uses_what_was_learned(labeled, trained, values, tmp_path):
-    (_, mask_before), _ = trained
+    (_, before), _ = trained
     answer = labeled.infer("busi", "gray")
     fresh = Predictor.from_bundle(labeled.app / "model" / "busi", device="cpu")
     expected = fresh.set_image(write_picture(tmp_path, "gray")).predict("Tumor in the breast ultrasound image.").mask
     np.testing.assert_array_equal(values(answer), expected)
-    assert answer.mask != mask_before
+    assert answer.mask != before.mask
     overlap = 2 * (expected & (half() > 0)).sum() / (expected.sum() + half().sum())
     assert overlap > 0.8, "it was trained on the left half"
+
+
+def test_a_calibration_that_comes_while_the_server_runs_is_used(trained):
+    (_, before), _ = trained
+    assert before.json()["emptied"] is True
+
+
+def test_the_calibration_of_the_older_model_is_set_aside_and_used_no_more(labeled, trained):
+    models = labeled.app / "model" / "busi" / "models"
+    assert not (models / "calibration.json").exists()
+    assert list(models.glob("older/calibration_*.json"))
+    assert labeled.infer("busi", "gray").json()["emptied"] is False
 
 
 @pytest.mark.parametrize("run_id", ["", "run", "training"])

@@ -60,6 +60,25 @@ def test_the_order_of_the_rows_does_not_matter(run, tmp_path):
     assert comparison.places[1][0] == 11
 
 
+def test_absent_targets_are_left_out(run):
+    """One run was asked for them and the other was not; the third row of the first is the second that is compared."""
+    masks = [f"/data/busi/masks/{number}.png" for number in range(3)]
+    first = run("a", [0.5, 1.0, 0.7], label=[masks[0], "", masks[2]])
+    second = run("b", [0.6, 0.7], image=first_and_last("images"), label=first_and_last("masks"), label_pixels=[10, 12])
+    comparison = compare_runs([first, second])
+    assert comparison.tests[0]["dice"].means == pytest.approx((0.6, 0.65))
+    assert comparison.places == [[0, 2], [0, 1]]
+
+
+def first_and_last(folder):
+    return [f"/data/busi/{folder}/{number}.png" for number in (0, 2)]
+
+
+def test_runs_of_absent_targets_alone_have_nothing_to_compare(run):
+    with pytest.raises(DataError, match="got absent targets only"):
+        compare_runs([run(name, [1.0, 1.0], label=["", ""]) for name in "ab"])
+
+
 def test_a_shorter_distance_is_better(run):
     distances = {"metrics": ("dice", "hd95")}
     first = run("a", [0.5, 0.5, 0.5], hd95=[3, 2, "nan"], **distances)

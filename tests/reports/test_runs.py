@@ -51,7 +51,7 @@ def test_cases_do_not_depend_on_where_the_data_lie(tmp_path):
     assert here.cases == there.cases
 
 
-def test_an_absent_target_has_no_mask_file(tmp_path):
+def test_an_absent_target_has_no_mask_file_and_no_score(tmp_path):
     run = read_run(write_run(tmp_path / "run", [0.5, 1.0], label=["/data/busi/masks/0.png", ""]))
     assert run.cases[1].label == ""
     assert np.isnan(run.metrics["dice"][1]), "what was asked in vain is no metric of the data set"

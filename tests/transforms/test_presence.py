@@ -4,12 +4,12 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from monai_vlsm.transforms import presence_score
+from monai_vlsm.transforms import EmptyAbsentd, ScorePresenced, presence_score
 
 
-def test_is_the_mean_of_the_highest_hundredth():
-    logits = torch.zeros(1, 20, 10)
-    logits[0, 3, 4], logits[0, 7, 7], logits[0, 0, 0] = 6, 4, -9
+def test_is_the_mean_of_the_highest_three_of_a_thousand():
+    logits = torch.zeros(1, 40, 25)
+    logits[0, 3, 4], logits[0, 7, 7], logits[0, 9, 9], logits[0, 0, 0] = 6, 5, 4, -9
     assert presence_score(logits) == 5
 
 
@@ -35,3 +35,33 @@ def test_takes_the_smallest_images_there_are(shape):
 def test_refuses_an_image_without_pixels():
     with pytest.raises(ValueError, match="must have pixels"):
         presence_score(torch.zeros(1, 0, 5))
+
+
+def found_mask(presence: float, **request: float | None) -> dict:
+    mask = MetaTensor(torch.ones(1, 4, 4), meta={"filename_or_obj": "scan.png", "prompt": "cyst"})
+    return EmptyAbsentd("pred", min_presence=0.4)({"pred": mask, "presence": presence, **request})
+
+
+def test_the_presence_of_logits_is_added():
+    score = ScorePresenced("pred", lambda score: score / 10)
+    logits = torch.full((1, 8, 8), 3.0)
+    found = score({"pred": logits})
+    assert found["presence"] == pytest.approx(0.3)
+    assert found["pred"] is logits
+
+
+@pytest.mark.parametrize(("presence", "pixels"), [(0.39, 0), (0.4, 16)])
+def test_a_mask_is_emptied_below_the_least_presence_only(presence, pixels):
+    found = found_mask(presence)
+    assert found["pred"].sum() == pixels
+    assert found["emptied"] == (pixels == 0)
+
+
+def test_an_emptied_mask_is_told_with_image_prompt_and_presence(caplog):
+    found_mask(0.25)
+    assert "scan.png: 'cyst' is probably not there (presence 0.250, below 0.400)" in caplog.text
+
+
+@pytest.mark.parametrize(("asked", "emptied"), [(None, True), (0, False), (0.2, False), (0.3, True)])
+def test_what_a_request_asks_for_counts_before_the_setting(asked, emptied):
+    assert found_mask(0.25, min_presence=asked)["emptied"] is emptied

@@ -26,8 +26,8 @@ _ADDRESSES = {
     "medclipseg": "https://raw.githubusercontent.com/HealthX-Lab/MedCLIPSeg/59d3d89ca266064c8225f1e042dd93ed23fcfcd3/data",
 }
 _MEDCLIPSEG_FILES = {"training": "Train_text", "validation": "Val_text", "test": "Test_text_original"}
-# Prompts with which MedCLIPSeg tries how robust a network is; there are some for test images only.
-_VARIANTS = {"p3": "underdescriptive", "p4": "missing_location", "p5": "overdescriptive", "p6": "contradictory"}
+VARIANTS = {"p3": "underdescriptive", "p4": "missing_location", "p5": "overdescriptive", "p6": "contradictory"}
+"""Prompts with which MedCLIPSeg tries how robust a network is; there are some for test images only."""
 _FRACTIONS = (10, 25, 50)  # per cent
 
 
@@ -73,7 +73,7 @@ class Annotations:
 
     def medclipseg(self, facts: DatasetFacts) -> list[Annotation]:
         """Return the entries of HealthX-Lab/MedCLIPSeg (Apache-2.0): p2, and variants of it as p3 to p6."""
-        variants = {level: dict(self._rows(facts, f"Test_text_{variant}")) for level, variant in _VARIANTS.items()}
+        variants = {level: dict(self._rows(facts, f"Test_text_{variant}")) for level, variant in VARIANTS.items()}
         return [
             Annotation(
                 key,

@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import monaibundle  # main.py of MONAI Label's sample app, which lies beside this file under this name
+from monai.bundle import ConfigParser
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.tasks.infer.bundle import BundleInferTask
 from monailabel.tasks.train.bundle import BundleTrainTask
 from monailabel.utils.sessions import Sessions
 
+from monai_vlsm.bundle import CALIBRATION, MODEL
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
 from monai_vlsm.monai_label.options import TrainOptions
 from monai_vlsm.monai_label.pinned import require_unchanged
+from monai_vlsm.transforms.presence import EMPTIED, PRESENCE
+
+
+class InferTask(BundleInferTask):
+    """Inference by the calibration that is there now, which says in its answer how likely the target is there.
+
+    MONAI Label evaluates a configuration once, and takes up new weights by the time of their file. What was made of the
+    configuration is forgotten when weights or calibration are others, as after a training.
+    """
+
+    bundle_config: Any
+    bundle_path: str
+
+    def __init__(self, path: str, conf: dict[str, str]) -> None:
+        super().__init__(path, conf)
+        # It has been read: the prompt is among the options that clients show.
+        self.bundle_config.config.pop("displayable_configs", None)
+        self._written = copy.deepcopy(self.bundle_config.config)
+        self._state = self._files()
+
+    def pre_transforms(self, data: dict[str, Any] | None = None) -> Any:
+        """Return what loads an image, as the first of what a request takes from the configuration."""
+        state = self._files()
+        if state != self._state:
+            self.bundle_config = ConfigParser(copy.deepcopy(self._written))
+            self._state = state
+        return super().pre_transforms(data)
+
+    def writer(self, data: dict[str, Any], extension: Any = None, dtype: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Write the mask; return its file, and what the answer says."""
+        file, said = super().writer(data, extension, dtype)
+        return file, {**said, **{name: data[name] for name in (PRESENCE, EMPTIED)}}
+
+    def _files(self) -> list[tuple[int, ...] | None]:
+        """Return what tells the present weights and calibration from others."""
+        paths = (Path(self.bundle_path) / name for name in (MODEL, CALIBRATION))
+        facts = (path.stat() if path.exists() else None for path in paths)
+        return [one and (one.st_ino, one.st_size, one.st_mtime_ns) for one in facts]
 
 
 class TrainTask(BundleTrainTask):
@@ -50,11 +92,7 @@ class App(monaibundle.MyApp, MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """Return the models by name."""
-        tasks = super().init_infers()
-        for task in tasks.values():
-            # It has been read: the prompt is among the options that clients show.
-            task.bundle_config.config.pop("displayable_configs", None)
-        return tasks
+        return {name: InferTask(path, self.conf) for name, path in self.models.items()}
 
     def init_trainers(self) -> dict[str, Any]:
         """Return the trainings by name of their model."""
