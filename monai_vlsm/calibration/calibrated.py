@@ -38,7 +38,7 @@ class Calibration:
         """Return how likely it is, from 0 to 1, that the target is there.
 
         Args:
-            score: see :func:`monai_vlsm.transforms.presence.presence_score`.
+            score: see :func:`.presence_score`.
         """
         return float(expit(self.slope * score + self.offset))
 

@@ -30,7 +30,7 @@ class Case:
         prompt: the text.
         group: patient or sequence; None where the datalist names none.
         counts: see :func:`.count_logits`.
-        score: see :func:`monai_vlsm.transforms.presence.presence_score`.
+        score: see :func:`.presence_score`.
     """
 
     image: str

@@ -28,7 +28,7 @@ def fit_presence(
     """Return ``a`` and ``b`` of ``sigmoid(a * score + b)``, and the probability below which a mask is to be empty.
 
     Args:
-        scores: of each case, see :func:`monai_vlsm.transforms.presence.presence_score`.
+        scores: of each case, see :func:`.presence_score`.
         present: whether the target is there.
         groups: patient or image of each case, for the intervals.
         sensitivity: share of the cases with the target that are to be kept.

@@ -15,7 +15,7 @@ _UNSHOWABLE = re.compile(
 
 
 class Markup(str):
-    """HTML that :func:`element` and :func:`escaped` made; any other string is text, and gets escaped."""
+    """HTML that ``element`` and ``escaped`` made; any other string is text, and gets escaped."""
 
     __slots__ = ()
 

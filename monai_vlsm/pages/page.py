@@ -23,7 +23,7 @@ class Page:
     """A page that is filled from top to bottom, and written at the end.
 
     All texts may come from strangers: they are escaped, control characters replaced, and long ones cut. Values are
-    numbers or texts as they are; the page formats them (:func:`monai_vlsm.pages.cells.shown`), and shows None and NaN
+    numbers or texts as they are; the page formats them (``cells.shown``), and shows None and NaN
     as a dash::
 
         page = Page("Two runs compared", "busi, test split, p1")
@@ -93,7 +93,7 @@ class Page:
         self.table(["quantity", "value (95 % interval)"], rows, caption)
 
     def plots(self, *plots: Markup) -> None:
-        """Add plots of :mod:`monai_vlsm.pages.plots`, several of them beside each other."""
+        """Add plots, several of them beside each other."""
         self._add(element("div", *plots, class_="beside") if len(plots) > 1 else joined(*plots))
 
     @contextmanager
@@ -105,7 +105,7 @@ class Page:
         parts[start:] = [element("div", *parts[start:], class_="beside")]
 
     def pictures(self, pictures: Sequence[Picture]) -> None:
-        """Add pictures beside each other; see :func:`monai_vlsm.pages.pictures.picture_row`."""
+        """Add pictures beside each other."""
         self._add(picture_row(pictures))
 
     def command(self, command: str) -> None:

@@ -88,9 +88,14 @@ def leaks(data: CheckedData | str) -> str:
         return "not checked"
     report = data.report
     counted = f"{len(report.errors)} errors, {len(report.findings) - len(report.errors)} warnings"
-    known = any(split["groups"] for split in report.splits.values())
-    patients = "patients compared between splits" if known else "which images are of one patient is not known"
+    patients = (
+        "patients compared between splits" if _has_groups(data) else "which images are of one patient is not known"
+    )
     return f"{counted} (files, prompts, images with equal pixels in two splits; {patients})"
+
+
+def _has_groups(data: CheckedData) -> bool:
+    return any(split["groups"] for split in data.report.splits.values())
 
 
 def _add_overview(page: Page, contents: Contents) -> None:
@@ -139,7 +144,8 @@ def _add_data(page: Page, contents: Contents) -> None:
     classes = [[name, *counts.values()] for name, counts in sorted(data.report.classes.items())]
     page.table(["class (p1)", *data.report.splits], classes, "Entries by class")
     page.subsection("Leaks and other findings")
-    page.text(f"Patients: {data.groups}.")
+    if not _has_groups(data):
+        page.text("Which images are of one patient is not known: patients in two splits would not be found.")
     findings = [[item.severity, item.text, len(item.names), _some(item.names)] for item in data.report.findings]
     if findings:
         page.table(["kind", "finding", "how many", "for example"], findings, "What the check of the data set found")

@@ -49,8 +49,8 @@ def add_prompts(page: Page, summary: Mapping[str, Any] | None, command: str) -> 
         page.missing("The network was not asked in other, wrong or empty words.", command)
         return
     page.text(
-        f"Each of {summary.get('cases')} cases of the split {summary.get('split')} was asked in several ways; 'same' is "
-        f"the Dice with the mask of the full prompt, {summary.get('full_prompt')}. Which checkpoint answered was not noted."
+        f"Each of {summary.get('cases')} cases of the split {summary.get('split')} was asked in several ways; 'same "
+        f"as full' is the Dice with the mask of the full prompt, {summary.get('full_prompt')}."
     )
     header = ["group", "cases", "Dice", "same as full", "presence", "share of the image", "empty masks"]
     for title, is_there in (("What is there", True), ("What is not there: an empty mask is right", False)):
