@@ -86,7 +86,7 @@ def _is_below(path: str) -> bool:
 TEXT = _text()
 """Any text that can be used at all."""
 
-_SWITCH = Rule("true or false", lambda value: type(value) is bool)
+_SWITCH = Rule("true or false, on a command line True or False", lambda value: type(value) is bool)
 _PLACE = Rule(
     "a path without '..' that does not begin at the root or a drive",
     lambda value: TEXT.accepts(value) and value and _is_below(value),

@@ -19,6 +19,7 @@ _PHANTOM = DatasetFacts(
     source="python -m monai_vlsm prepare phantom --out data/phantom",
     license="Drawn by this project's own code, under its Apache-2.0 license.",
     citation="none",
+    prompt_source="The prompts are made from the masks that were drawn.",
     size="480 drawn images",
     raw="none, it is drawn",
     backbone="tiny",
