@@ -13,8 +13,8 @@ def logits(*rows):
     return [torch.tensor(row, dtype=torch.float64).logit().float().view(1, 1, 2, 2) for row in rows]
 
 
-def scored(*parts, threshold=0.5):
-    scorer = CaseScorer(threshold)
+def scored(*parts, limit=0.0):
+    scorer = CaseScorer(limit)
     for part in parts:
         scorer.add(part)
     return scorer
@@ -47,8 +47,8 @@ def test_mean_probability_is_that_of_the_mask_or_of_the_most_likely_pixel_being_
     assert scored(logits(mask, ONE)).mean_probability() == pytest.approx(expected)
 
 
-def test_a_threshold_decides_what_is_mask():
-    scorer = scored(logits(TWO, ONE), threshold=0.8)
+def test_a_limit_decides_what_is_mask():
+    scorer = scored(logits(TWO, ONE), limit=math.log(0.8 / 0.2))
     assert scorer.agreement() == 1
     assert scorer.mean_probability() == pytest.approx(0.9)
 

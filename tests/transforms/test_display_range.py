@@ -153,7 +153,9 @@ def bundle(tmp_path):
     """The transforms of the template, and what MONAI Deploy leaves of them."""
     config = json.loads(TEMPLATE.read_text(encoding="utf-8").replace("@prompt", "cyst"))
     kept = {key: config[key] for key in ("preprocessing", "postprocessing")}
-    parser = ConfigParser({"imports": ["$import torch"], **kept, "threshold": 0.5, "output_dir": str(tmp_path / "out")})
+    needed = {key: config[key] for key in ("imports", "threshold", "min_presence", "look_below")}
+    own = {"calibration": "$monai_vlsm.calibration.IDENTITY", "output_dir": str(tmp_path / "out")}
+    parser = ConfigParser({**needed, **kept, **own})
     whole = [parser.get_parsed_content(key) for key in kept]
     names = ("LoadImage", "SaveImage")
     left = [
