@@ -155,6 +155,7 @@ def test_the_bundle_finds_its_data_from_the_folder_that_is_named(ask, polyps, mo
     parser = ConfigParser()
     parser.read_config("bundles/mine/configs/train.json")
     assert (parser["backbone"], parser["prompt"], parser["batch_size"]) == ("tiny", "polyp", 4)
+    assert parser["negative_fraction"] == 0.2, "one's own networks are to learn what is not there"
     assert load_datalist(parser["dataset_dir"], "training")
     assert (Path("bundles") / "mine" / "configs" / "inference.json").is_file()
 
