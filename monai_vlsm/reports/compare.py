@@ -143,10 +143,14 @@ def _cells(test: Paired, p_values: Sequence[float | None]) -> list[str]:
         *(_number(mean) for mean in test.means),
         _number(test.difference, "+"),
         f"{_number(test.ci95[0], '+')} to {_number(test.ci95[1], '+')}",
-        *("-" if p is None else f"{p:.4f}" for p in p_values),
+        *map(_p_value, p_values),
         *(str(count) for count in (test.wins, test.ties, test.losses)),
         f"{left_out[0]} / {left_out[1]}",
     ]
+
+
+def _p_value(value: float | None) -> str:
+    return "-" if value is None else "<0.0001" if value < 0.0001 else f"{value:.4f}"
 
 
 def _number(value: float | None, sign: str = "") -> str:

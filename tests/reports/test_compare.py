@@ -177,3 +177,9 @@ def test_runs_on_parts_of_a_data_set_are_refused(run):
 def test_a_comparison_needs_two_runs_and_a_letter_for_each(run, count):
     with pytest.raises(DataError, match=f"expected 2 to 26 runs to compare, got {count}"):
         compare_runs([run("a", scores())] * count)
+
+
+def test_a_p_value_that_four_digits_would_round_to_zero_is_a_bound(run):
+    better = np.linspace(0.01, 0.3, 40)
+    line = as_text(compare_runs([run("a", [0.5] * 40), run("b", 0.5 + better)])).splitlines()[-1]
+    assert line.split()[8] == "<0.0001"
