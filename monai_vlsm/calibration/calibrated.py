@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from monai_vlsm.bundle.values import RULES, require_value, shortened
 from monai_vlsm.errors import DataError
@@ -62,10 +61,7 @@ class Calibration:
 
     def logit(self, threshold: float | str) -> float:
         """Return the logit from which on a pixel reaches a threshold, as :meth:`probability` takes it."""
-        probability = self.probability(threshold)
-        if probability in (0, 1):
-            return math.inf if probability else -math.inf
-        return self.temperature * math.log(probability / (1 - probability))
+        return self.temperature * float(logit(self.probability(threshold)))
 
     def least_presence(self, min_presence: float | None, threshold: float | str = 0.5) -> float:
         """Return the presence below which a mask is empty.

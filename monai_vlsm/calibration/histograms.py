@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_vlsm.errors import DataError
+from monai_vlsm.statistics.intervals import Floats
 
-Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 
 _WIDTH = 0.01

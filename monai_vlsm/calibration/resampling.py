@@ -7,19 +7,11 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_vlsm.calibration.histograms import Floats
+from monai_vlsm.statistics.intervals import CONFIDENCE, Floats, numbered
 
 RESAMPLES = 1000
-_BOUNDS = (2.5, 97.5)
-"""Percentiles of an interval of 95 %."""
 
 Interval = list[float | None]
-
-
-def numbered(groups: Sequence[Hashable]) -> NDArray[np.intp]:
-    """Return the number of the group of each case: 0 for the first group, and so on."""
-    known: dict[Hashable, int] = {}
-    return np.array([known.setdefault(group, len(known)) for group in groups], dtype=np.intp)
 
 
 def draw_weights(groups: Sequence[Hashable], resamples: int = RESAMPLES, seed: int = 0) -> NDArray[np.intp]:
@@ -27,8 +19,7 @@ def draw_weights(groups: Sequence[Hashable], resamples: int = RESAMPLES, seed: i
 
     A resample draws as many groups as there are, with replacement, and takes all cases of each.
     """
-    units = numbered(groups)
-    count = int(units.max()) + 1
+    count, units = numbered(groups, len(groups))
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples)
     return drawn[:, units]
 
@@ -37,4 +28,4 @@ def interval(draws: Floats, groups: Sequence[Hashable]) -> Interval:
     """Return the bounds of 95 % of what the resamples gave; none where all cases are of one group."""
     if len(set(groups)) < 2 or not len(draws):
         return [None, None]
-    return [float(bound) for bound in np.percentile(draws, _BOUNDS)]
+    return [float(bound) for bound in np.percentile(draws, CONFIDENCE)]

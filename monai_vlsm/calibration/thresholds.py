@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import expit
 
 from monai_vlsm.calibration.histograms import EDGES, Counts, Floats
-from monai_vlsm.calibration.resampling import RESAMPLES, Interval, draw_weights, interval, numbered
+from monai_vlsm.calibration.resampling import RESAMPLES, Interval, draw_weights, interval
 from monai_vlsm.statistics import summarize
+from monai_vlsm.statistics.intervals import numbered
 
 _FARTHEST = 16.0
 """Logits after the temperature; single precision can hardly tell their probability, 1 less 1e-7, from 1."""
@@ -54,8 +55,8 @@ def dice_and_missed(counts: Counts) -> tuple[Floats, Floats]:
 
 def mean_by_group(curves: Floats, groups: Sequence[Hashable]) -> Floats:
     """Return the mean curve of each group: (groups, places) of (cases, places)."""
-    units = numbered(groups)
-    return np.stack([curves[units == unit].mean(axis=0) for unit in range(units.max() + 1)])
+    count, units = numbered(groups, len(curves))
+    return np.stack([curves[units == unit].mean(axis=0) for unit in range(count)])
 
 
 def control_risk(losses: Floats, alpha: float) -> int | None:

@@ -8,14 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_vlsm.statistics.intervals import CONFIDENCE, Floats, numbered
+from monai_vlsm.statistics.intervals import CONFIDENCE, RANKED_RESAMPLES, Floats, numbered, resampled
 from monai_vlsm.statistics.ranking import auroc, false_positive_rate
-from monai_vlsm.statistics.selection import resampled
 
 DRAWN_SHARE = 0.001
 """Of an image that a mask covers from which on something was drawn."""
 _SENSITIVITY = 0.95
-_RESAMPLES = 2000
 
 
 def rank_presence(
@@ -23,7 +21,7 @@ def rank_presence(
     present: Sequence[bool],
     covered: Sequence[float],
     groups: Sequence[Hashable] | None = None,
-    resamples: int = _RESAMPLES,
+    resamples: int = RANKED_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Judge the presence that was said of each case, and the masks that were drawn in vain.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,8 @@ from monai_vlsm.errors import DataError
 Floats = NDArray[np.float64]
 
 RESAMPLES = 10_000
+RANKED_RESAMPLES = 2000
+"""Of what ranks all cases anew in each."""
 CONFIDENCE = (2.5, 97.5)
 """Percentiles that bound an interval of 95 %."""
 
@@ -87,3 +89,11 @@ def numbered(groups: Sequence[Hashable] | NDArray[Any] | None, values: int) -> t
     known: dict[Hashable, int] = {}
     units = np.array([known.setdefault(group, len(known)) for group in groups], dtype=np.intp)
     return len(known), units
+
+
+def resampled(units: NDArray[np.intp], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
+    """Yield the places of the cases in each resample of whole groups; none where there is one group only."""
+    members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
+    rng = np.random.default_rng(seed)
+    for _ in range(resamples if len(members) > 1 else 0):
+        yield np.concatenate([members[unit] for unit in rng.integers(0, len(members), len(members))])

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monai_vlsm.statistics.intervals import CONFIDENCE, Floats, numbered
+from monai_vlsm.statistics.intervals import CONFIDENCE, RANKED_RESAMPLES, Floats, numbered, resampled
 from monai_vlsm.statistics.ranking import auroc, risk_coverage
 
 BAD_DICE = 0.5
 """A mask with less is a bad one, which a score should find."""
-_RESAMPLES = 2000
-"""Fewer than of means: each of them ranks all cases anew."""
 
 
 def rank_cases(
     dice: Sequence[float],
     scores: Mapping[str, Sequence[float]],
     groups: Sequence[Hashable] | None = None,
-    resamples: int = _RESAMPLES,
+    resamples: int = RANKED_RESAMPLES,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compare scores as detectors of bad masks; the risk of a case is 1 - Dice.
@@ -87,11 +85,3 @@ def _told(measured: Floats, draws: Floats) -> dict[str, Any]:
 
 def _is_bad(risk: Floats) -> NDArray[np.bool_]:
     return risk > 1 - BAD_DICE
-
-
-def resampled(units: NDArray[np.intp], resamples: int, seed: int) -> Iterator[NDArray[np.intp]]:
-    """Yield the places of the cases in each resample of whole groups; none where there is one group only."""
-    members = [np.flatnonzero(units == unit) for unit in np.unique(units)]
-    rng = np.random.default_rng(seed)
-    for _ in range(resamples if len(members) > 1 else 0):
-        yield np.concatenate([members[unit] for unit in rng.integers(0, len(members), len(members))])

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
+from scipy.special import logit
 
 from monai_vlsm.errors import DataError
 
@@ -42,12 +42,5 @@ class LogitsToMaskd(MapTransform):
         for key in self.key_iterator(result):
             result[LOGITS] = result[key].detach()
             mask = torch.empty_like(result[LOGITS])
-            result[key] = torch.ge(result[LOGITS], logit_of(self.threshold), out=mask)
+            result[key] = torch.ge(result[LOGITS], float(logit(self.threshold)), out=mask)
         return result
-
-
-def logit_of(probability: float) -> float:
-    """Return the logit of a probability in [0, 1], whose ends are infinite."""
-    if probability in (0, 1):
-        return math.inf if probability else -math.inf
-    return math.log(probability / (1 - probability))
