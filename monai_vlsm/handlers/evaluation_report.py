@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
@@ -12,6 +11,7 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from monai_vlsm.data.tables import write_table
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.statistics import rank_cases, rank_presence, summarize
 from monai_vlsm.statistics.columns import CASE, DISTANCES, RANKED, SCORES
@@ -96,13 +96,8 @@ class EvaluationReport:
             "rules": RULES,
         }
         columns = [*CASE, *(name for name in SCORES if any(name in row for row in self._rows)), *details]
-        with (
-            replace_whole(self.output_dir / "per_image.csv") as part,
-            part.open("w", newline="", encoding="utf-8") as file,
-        ):
-            writer = csv.DictWriter(file, fieldnames=columns)
-            writer.writeheader()
-            writer.writerows(self._rows)
+        with replace_whole(self.output_dir / "per_image.csv") as part:
+            write_table(part, columns, self._rows)
         with replace_whole(self.output_dir / "summary.json") as part:
             part.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
         _logger.info("\n" + format_summary(summary) + f"\nwritten to {self.output_dir.absolute()}")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 from monai.utils import MetaKeys
 
+from monai_vlsm.data.tables import write_table
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.statistics.columns import SCORES
 from monai_vlsm.transforms.prompt import PROMPT
@@ -51,7 +51,5 @@ class PredictionTable:
 
     def _write(self) -> None:
         columns = [*_HEAD, *(name for name in SCORES if any(name in row for row in self._rows))]
-        with replace_whole(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=columns)
-            writer.writeheader()
-            writer.writerows(self._rows)
+        with replace_whole(self.path) as part:
+            write_table(part, columns, self._rows)

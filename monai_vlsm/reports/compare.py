@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import string
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from monai_vlsm.data.tables import write_table
 from monai_vlsm.errors import DataError
 from monai_vlsm.reports.runs import Run
 from monai_vlsm.statistics import Paired, compare_paired, holm
@@ -124,10 +124,7 @@ def write_differences(comparison: Comparison, path: Path) -> None:
     Texts that a spreadsheet would take for formulas begin with an apostrophe; undefined values are empty.
     """
     rows = list(_differences(comparison))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_table(path, list(rows[0]), rows)
 
 
 _WIDTH = 11

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from monai_vlsm.data.names import stem_of
+from monai_vlsm.data.tables import write_table
 from monai_vlsm.pages import Interval, Page, Picture
 from monai_vlsm.reports.compare import harmless
 from monai_vlsm.reports.prompt_answers import Row
@@ -56,11 +56,10 @@ def _described(group: str, rows: Sequence[Row]) -> dict[str, Any]:
 
 def write_tables(rows: Sequence[Row], summary: Mapping[str, Any], folder: Path) -> None:
     """Write ``per_prompt.csv`` and ``summary.json``."""
-    with (folder / "per_prompt.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=COLUMNS, extrasaction="ignore")
-        writer.writeheader()
-        texts = ("image", "label", "patient", "prompt", "group")
-        writer.writerows({**row, **{name: harmless(row[name]) for name in texts}} for row in rows)
+    texts = ("image", "label", "patient", "prompt", "group")
+    told = ({name: row[name] for name in COLUMNS if name in row} for row in rows)
+    harmless_rows = ({**row, **{name: harmless(row[name]) for name in texts}} for row in told)
+    write_table(folder / "per_prompt.csv", COLUMNS, harmless_rows)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 
