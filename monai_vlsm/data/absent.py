@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from tqdm.auto import tqdm
@@ -133,8 +134,9 @@ def _names(words: str, modality: str) -> bool:
     return re.search(rf"\b(?:{words})", modality, re.IGNORECASE) is not None
 
 
-def _words(text: str) -> set[str]:
-    return {word.removesuffix("s") for word in re.findall(r"[^\W\d_]{3,}", text.lower())}
+@lru_cache(maxsize=1024)
+def _words(text: str) -> frozenset[str]:
+    return frozenset(word.removesuffix("s") for word in re.findall(r"[^\W\d_]{3,}", text.lower()))
 
 
 def _is_same(name: str, other: str) -> bool:
