@@ -3,7 +3,7 @@
 # the package index.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-scripts/setup_env.sh
+EXTRAS= scripts/setup_env.sh
 # Waiting threads that spin take the processor away from those that work, where other programs run too.
 export OMP_WAIT_POLICY=passive
 exec .venv/bin/python scripts/quickstart.py "$@"
