@@ -21,7 +21,7 @@ install --upgrade "pip>=25.3" "setuptools<81" wheel
 
 # First the pinned PyTorch by itself, then all else on exactly this build, whatever the machine's index offers.
 install "$(grep '^torch==' constraints.txt)"
-grep -Ev '^(numpy|jsonschema|pydicom|setuptools)==' constraints.txt >"$venv/constraints.txt"
+grep -Ev '^(numpy|jsonschema|pandas|pyarrow|pydicom|setuptools)==' constraints.txt >"$venv/constraints.txt"
 "$python" -c "from importlib.metadata import version; print('torch==' + version('torch'))" >>"$venv/constraints.txt"
 sed -i '/^torch==[0-9.]*$/d' "$venv/constraints.txt"
 
