@@ -29,6 +29,7 @@ class Place:
     Args:
         position: of the middle of the first pixel; None where the file tells none.
         across, down: directions in which columns and rows are counted.
+        is_turned: whether the file tells them.
         spacing: between rows and between columns; None where it is not known.
         thickness: to the next slice; None where it is not known.
     """
@@ -36,6 +37,7 @@ class Place:
     position: np.ndarray | None
     across: np.ndarray
     down: np.ndarray
+    is_turned: bool
     spacing: tuple[float, float] | None
     thickness: float | None
 
@@ -50,11 +52,13 @@ class Place:
         plane = header.of_frame("PlanePositionSequence", frame, groups)
         turned = header.of_frame("PlaneOrientationSequence", frame, groups)
         position = plane.numbers("ImagePositionPatient", 3)
-        across, down = _directions(turned.numbers("ImageOrientationPatient", 6) or [1, 0, 0, 0, 1, 0])
+        directions = turned.numbers("ImageOrientationPatient", 6)
+        across, down = _directions(directions or [1, 0, 0, 0, 1, 0])
         return cls(
             position=np.array(position) if position else None,
             across=across,
             down=down,
+            is_turned=bool(directions),
             spacing=_spacing(measures) or _ultrasound_spacing(header),
             thickness=_length(measures, "SpacingBetweenSlices") or _length(measures, "SliceThickness"),
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydicom import Dataset, dcmread
@@ -145,16 +146,21 @@ class DicomFile:
     is_compressed: bool
 
 
-def open_file(path: Path, pixels: bool = False) -> DicomFile:
-    """Read the technical part of a header, and the stored pixels if they are wanted.
+def open_file(path: Path, pixels: bool = False, also: Sequence[str] = ()) -> DicomFile:
+    """Read the technical part of a header.
+
+    Args:
+        path: of the file.
+        pixels: whether the stored pixels are read, too.
+        also: keywords of further elements that are read.
 
     Raises:
         DataError: if it is no DICOM file of a kind that is read; the message quotes no value of the file.
     """
     with no_values_in_errors():
         is_compressed = refuse_odd_elements(path)
-        wanted = [*_KEYWORDS, *PIXEL_KEYWORDS] if pixels else list(_KEYWORDS)
-        elements = dcmread(path, specific_tags=list(wanted), stop_before_pixels=not pixels)
+        wanted: list[Any] = [*_KEYWORDS, *also, *(PIXEL_KEYWORDS if pixels else ())]
+        elements = dcmread(path, specific_tags=wanted, stop_before_pixels=not pixels)
         syntax = elements.file_meta.get("TransferSyntaxUID")
         if syntax is None or not UID(syntax).is_transfer_syntax:
             raise DataError("its header does not say in which transfer syntax it is written")
