@@ -170,8 +170,8 @@ def open_file(path: Path, pixels: bool = False, also: Sequence[str] = ()) -> Dic
 
 
 @contextmanager
-def no_values_in_errors() -> Iterator[None]:
-    """Turn the errors of libraries, which quote values of the file, into a DataError that does not.
+def no_values_in_errors(what: str = "its header or its pixels are damaged") -> Iterator[None]:
+    """Turn the errors of libraries, which quote values of the file, into a DataError of ``what`` and their class.
 
     A damaged header may have a patient's name where a number should be.
     """
@@ -180,7 +180,7 @@ def no_values_in_errors() -> Iterator[None]:
     except (UserError, OSError):
         raise
     except Exception as error:
-        reason = f"its header or its pixels are damaged ({type(error).__name__})"
+        reason = f"{what} ({type(error).__name__})"
     else:
         return
     raise DataError(reason)

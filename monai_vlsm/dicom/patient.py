@@ -13,6 +13,8 @@ from pydicom.dataelem import RawDataElement
 
 from monai_vlsm.dicom.header import DicomFile, open_file
 
+_CHARSET = "SpecificCharacterSet"
+"""The only element that pydicom converts by itself."""
 _COLUMNS = {
     "patient_name": "PatientName",
     "patient_id": "PatientID",
@@ -24,7 +26,7 @@ _COLUMNS = {
 PASSED_ON = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge"),
     *("PatientIdentityRemoved", "DeidentificationMethod", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),
-    *("AccessionNumber", "ReferringPhysicianName", "SpecificCharacterSet"),
+    *("AccessionNumber", "ReferringPhysicianName"),
 )
 """What a segmentation takes over from its image."""
 
@@ -39,20 +41,21 @@ def patient_of(files: Path | Sequence[Path]) -> dict[str, str]:
         DataError: if it is no DICOM file.
     """
     first = files if isinstance(files, Path) else files[0]
-    file = open_file(Path(first), also=[*_COLUMNS.values(), "SpecificCharacterSet"])
+    file = open_file(Path(first), also=list(_COLUMNS.values()))
     return {column: _text(file, keyword) for column, keyword in _COLUMNS.items()}
 
 
 def pass_on(file: DicomFile, target: Dataset) -> None:
     """Copy what is known of the patient byte by byte: nothing is converted, so that nothing can be quoted."""
+    if _CHARSET in file.header.elements:
+        target.SpecificCharacterSet = file.header.elements.SpecificCharacterSet
     for keyword in PASSED_ON:
-        raw = file.header.raw(keyword)
-        if raw:
+        if file.header.raw(keyword):
             element = cast(RawDataElement, file.header.elements.get_item(keyword))
             target[element.tag] = element._replace(VR=dictionary_VR(keyword), is_implicit_VR=False)
 
 
 def _text(file: DicomFile, keyword: str) -> str:
-    told = file.header.raw("SpecificCharacterSet").decode("latin-1").split("\\")
-    encodings = [python_encoding.get(name.strip(" \0"), "latin-1") for name in told]
+    told = file.header.elements.get(_CHARSET) or ""
+    encodings = [python_encoding.get(str(name), "latin-1") for name in ([told] if isinstance(told, str) else told)]
     return decode_bytes(file.header.raw(keyword), encodings, set()).strip(" \0")

@@ -23,6 +23,7 @@ from monai_vlsm.errors import DataError, UserError
 
 _NAME = "monai_vlsm"
 _FAMILY = Code("123110", "DCM", "Artificial Intelligence")
+_IN_STACK_POSITION, _FRAME_CONTENT = 0x00209057, 0x00209111
 _MOST_SEGMENTS = 2**16 - 1
 
 
@@ -61,10 +62,11 @@ def write_seg(
     with no_values_in_errors():
         sources = Sources.of(files)
     masks = np.stack([_turned(segment, sources.size) for segment in segments], axis=-1)
-    with no_values_in_errors():
+    with no_values_in_errors("highdicom cannot write a segmentation of this image"):
         written = _segmentation(segments, sources, masks[:1] if sources.is_film else masks, made_with)
-        if sources.is_film:
-            _spread_over_frames(written, masks)
+        if len(masks) > 1:
+            _keep_order(written, sources, masks)
+        sources.claim(written)
         pass_on(sources.first, written)
     with replace_whole(path) as part:
         written.save_as(part)
@@ -135,31 +137,39 @@ def _private_scheme(segments: Sequence[Segment]) -> list[Any] | None:
     return [CodingSchemeIdentificationItem(PRIVATE_SCHEME, name="Labels of monai_vlsm", version=version(_NAME))]
 
 
-def _spread_over_frames(written: Dataset, masks: np.ndarray) -> None:
-    """Make a segmentation of the first frame of a film one of all frames, in the order of the film.
+def _keep_order(written: Dataset, sources: Sources, masks: np.ndarray) -> None:
+    """Put the frames of each segment in the order of the image's; make those of a film from its first.
 
-    highdicom writes several frames only where each has a place in the patient. Frames are told apart by the number of
-    the frame that they lie on, and by their number in a stack.
+    highdicom counts slices from the other end, and writes several frames only where each has a place in the patient.
 
     Args:
-        written: of the first frame.
+        written: by highdicom.
+        sources: of it.
         masks: (frames, rows, columns, segments) of 0 and 1.
     """
     frames, segments = masks.shape[0], masks.shape[-1]
-    index = deepcopy(written.DimensionIndexSequence[0])
-    index.DimensionIndexPointer, index.FunctionalGroupPointer = 0x00209057, 0x00209111
-    index.DimensionDescriptionLabel = "In-Stack Position Number"
-    written.DimensionIndexSequence.append(index)
-    groups = []
+    if sources.is_film:
+        index = deepcopy(written.DimensionIndexSequence[0])
+        index.DimensionIndexPointer, index.FunctionalGroupPointer = _IN_STACK_POSITION, _FRAME_CONTENT
+        index.DimensionDescriptionLabel = "In-Stack Position Number"
+        written.DimensionIndexSequence.append(index)
+    given, groups = list(written.PerFrameFunctionalGroupsSequence), []
     for segment in range(segments):
-        for frame in range(1, frames + 1):
-            group = deepcopy(written.PerFrameFunctionalGroupsSequence[segment])
-            content = group.FrameContentSequence[0]
-            content.StackID, content.InStackPositionNumber = "1", frame
-            content.DimensionIndexValues = [segment + 1, frame]
-            group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber = frame
-            groups.append(group)
+        own = given[segment * len(given) // segments : (segment + 1) * len(given) // segments]
+        own = [deepcopy(own[0]) for _ in range(frames)] if sources.is_film else sorted(own, key=sources.frame_of)
+        for frame, group in enumerate(own, start=1):
+            _number(group, segment + 1, frame, sources.is_film)
+        groups += own
     written.PerFrameFunctionalGroupsSequence = groups
     written.NumberOfFrames = len(groups)
     bits = np.packbits(masks.transpose(3, 0, 1, 2).reshape(-1), bitorder="little").tobytes()
     written.PixelData = bits + b"\0" * (len(bits) % 2)
+
+
+def _number(group: Dataset, segment: int, frame: int, is_film: bool) -> None:
+    """Write the numbers of segment and frame, from 1 on, into the functional groups of a frame."""
+    content = group.FrameContentSequence[0]
+    content.DimensionIndexValues = [segment, frame]
+    if is_film:
+        content.StackID, content.InStackPositionNumber = "1", frame
+        group.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber = frame

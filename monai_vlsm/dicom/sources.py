@@ -17,6 +17,7 @@ from pydicom.uid import (
     EnhancedPETImageStorage,
     MRImageStorage,
     PositronEmissionTomographyImageStorage,
+    SecondaryCaptureImageStorage,
 )
 from pydicom.valuerep import DS
 
@@ -72,17 +73,33 @@ class Sources:
             places = [Place.of(file.header, 0, ((), ())) for file in opened]
         has_space = _has_space(opened, places)
         datasets = [_dataset(file, layout) for file in opened]
-        if has_space and layout.frames > 1:
-            _place_frames(datasets[0], places)
-        elif has_space:
-            for dataset, place in zip(datasets, places, strict=True):
+        for dataset, place in zip(datasets, places, strict=False):
+            if has_space:
                 _place(dataset, place)
+            else:
+                _make_picture(dataset)
+        if has_space and len(opened) == 1:
+            _describe_frames(datasets[0], places)
         return cls(opened[0], datasets, (layout.columns, layout.rows, len(places)), has_space)
 
     @property
     def is_film(self) -> bool:
         """Whether one file has several frames without a place of their own."""
         return len(self.datasets) < self.size[2] and not self.has_space
+
+    def claim(self, written: Dataset) -> None:
+        """Let a segmentation refer to the kind of image that its source is."""
+        sop_class = UID(self.first.header.text("SOPClassUID"))
+        for element in written.iterall():
+            if element.keyword == "ReferencedSOPClassUID":
+                element.value = sop_class
+
+    def frame_of(self, group: Dataset) -> int:
+        """Return which frame of the image, from 1 on, the functional groups of a segmentation's frame refer to."""
+        source = group.DerivationImageSequence[0].SourceImageSequence[0]
+        if "ReferencedFrameNumber" in source:
+            return int(source.ReferencedFrameNumber)
+        return [each.SOPInstanceUID for each in self.datasets].index(source.ReferencedSOPInstanceUID) + 1
 
 
 def _has_space(opened: Sequence[DicomFile], places: Sequence[Place]) -> bool:
@@ -110,14 +127,13 @@ def _dataset(file: DicomFile, layout: Layout) -> Dataset:
     for name, value in identities.items():
         if value and (len(value) > _LONGEST_UID or not _UID.fullmatch(value)):
             raise DataError(f"{name} of {file.path.name!r} is no valid identifier, which a segmentation refers to")
-        setattr(dataset, name, UID(value))
+        if value:
+            setattr(dataset, name, UID(value))
     dataset.Rows, dataset.Columns = layout.rows, layout.columns
     dataset.PatientID = dataset.PatientName = dataset.PatientBirthDate = dataset.PatientSex = ""
     dataset.AccessionNumber = dataset.StudyID = dataset.StudyDate = dataset.StudyTime = ""
     if header.text("LossyImageCompression") == "01":
         dataset.LossyImageCompression = "01"
-    if spacing := header.numbers("PixelSpacing", 2):
-        dataset.PixelSpacing = spacing
     return dataset
 
 
@@ -128,12 +144,20 @@ def _place(dataset: Dataset, place: Place) -> None:
     dataset.SliceThickness = None if place.thickness is None else DS(place.thickness, auto_format=True)
 
 
-def _place_frames(dataset: Dataset, places: Sequence[Place]) -> None:
-    """Describe the frames of one file, all of one direction, as enhanced multi-frame images do."""
-    shared, orientation, measures = Dataset(), Dataset(), Dataset()
-    orientation.ImageOrientationPatient = _decimals([*places[0].across, *places[0].down])
-    measures.PixelSpacing = _decimals(places[0].spacing)
-    shared.PlaneOrientationSequence, shared.PixelMeasuresSequence = [orientation], [measures]
+def _make_picture(dataset: Dataset) -> None:
+    """Pass an image without a place off as a plain picture, for highdicom, until ``Sources.claim`` puts that right.
+
+    highdicom demands a place of every frame of a kind of image that can have several.
+    """
+    dataset.pop("FrameOfReferenceUID", None)
+    dataset.SOPClassUID = SecondaryCaptureImageStorage
+
+
+def _describe_frames(dataset: Dataset, places: Sequence[Place]) -> None:
+    """Describe the frames of one file, which have one direction, as enhanced images do: there highdicom looks."""
+    shared = Dataset()
+    shared.PixelMeasuresSequence = [_part(dataset, "PixelSpacing", "SliceThickness")]
+    shared.PlaneOrientationSequence = [_part(dataset, "ImageOrientationPatient")]
     dataset.NumberOfFrames, dataset.SharedFunctionalGroupsSequence = len(places), [shared]
     frames = []
     for place in places:
@@ -144,8 +168,17 @@ def _place_frames(dataset: Dataset, places: Sequence[Place]) -> None:
     dataset.PerFrameFunctionalGroupsSequence = frames
 
 
+def _part(dataset: Dataset, *keywords: str) -> Dataset:
+    """Return some elements of a data set, without those that are empty."""
+    part = Dataset()
+    for keyword in keywords:
+        if dataset[keyword].value is not None:
+            setattr(part, keyword, dataset[keyword].value)
+    return part
+
+
 def _decimals(values: Iterable[float] | None) -> list[Any]:
-    return [DS(float(value), auto_format=True) for value in values or ()]
+    return [] if values is None else [DS(float(value), auto_format=True) for value in values]
 
 
 def _missing(names: Iterable[str]) -> DataError:
