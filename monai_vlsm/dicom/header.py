@@ -173,13 +173,14 @@ def open_file(path: Path, pixels: bool = False, also: Sequence[str] = ()) -> Dic
 def no_values_in_errors(what: str = "its header or its pixels are damaged") -> Iterator[None]:
     """Turn the errors of libraries, which quote values of the file, into a DataError of ``what`` and their class.
 
-    A damaged header may have a patient's name where a number should be.
+    A damaged header may have a patient's name where a number should be. Decoders written in Rust end in errors that
+    are no Exceptions.
     """
     try:
         yield
-    except (UserError, OSError):
+    except (UserError, OSError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
-    except Exception as error:
+    except BaseException as error:
         reason = f"{what} ({type(error).__name__})"
     else:
         return

@@ -4,27 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
-from pydicom import Dataset, config, encaps
+from pydicom import Dataset, encaps
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID
 
 from monai_vlsm.data.limits import refuse_empty_promises
+from monai_vlsm.dicom.apart import decode_apart
 from monai_vlsm.dicom.codestreams import size_in_codestream
+from monai_vlsm.dicom.decoding import APART, IS_NEW_PYDICOM, decode, plugin_for
 from monai_vlsm.dicom.header import PIXEL_KEYWORDS, DicomFile, Header, no_values_in_errors
 from monai_vlsm.errors import DataError, UserError
 
 MONOCHROME = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
-_CONVERTED = ("YBR_FULL", "YBR_FULL_422")
-_COLOR = ("RGB", *_CONVERTED, "YBR_ICT", "YBR_RCT")
+_COLOR = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 """JPEG 2000 makes RGB of the last two itself."""
 _ALLOCATED = (1, 8, 16, 32)
-_NEW_PYDICOM = find_spec("pydicom.pixels") is not None
-"""From version 3 on: it turns YBR into RGB itself, and names decoders by transfer syntax."""
 
 
 @dataclass(frozen=True)
@@ -108,13 +104,7 @@ def stored_pixels(file: DicomFile, layout: Layout) -> np.ndarray:
     """
     with no_values_in_errors():
         bare = _bare(file, layout)
-        if file.is_compressed:
-            _check_codestreams(bare, layout)
-        values = bare.pixel_array
-        if layout.photometric in _CONVERTED and not _NEW_PYDICOM:
-            from pydicom.pixel_data_handlers.util import convert_color_space
-
-            values = convert_color_space(values, layout.photometric, "RGB")
+        values = _decoded(bare, layout) if file.is_compressed else decode(bare)
         shape = (layout.frames, layout.rows, layout.columns, *((3,) if layout.is_color else ()))
         return _without_unused_bits(values.reshape(shape), layout)
 
@@ -127,7 +117,7 @@ def _bare(file: DicomFile, layout: Layout) -> Dataset:
     bare = Dataset()
     bare.file_meta = FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = file.syntax
-    if not _NEW_PYDICOM:
+    if not IS_NEW_PYDICOM:
         bare.is_little_endian, bare.is_implicit_VR = True, file.syntax.is_implicit_VR
     bare.Rows, bare.Columns, bare.NumberOfFrames = layout.rows, layout.columns, layout.frames
     bare.SamplesPerPixel, bare.PhotometricInterpretation = layout.samples, layout.photometric
@@ -139,24 +129,19 @@ def _bare(file: DicomFile, layout: Layout) -> Dataset:
     needed = layout.rows * layout.columns * layout.frames * layout.allocated * layout.samples // 8
     if not file.is_compressed and len(data) < (needed * 2 // 3 if layout.photometric == "YBR_FULL_422" else needed):
         raise DataError(f"its header promises {needed:,} bytes of pixels, it has {len(data):,}")
-    if file.is_compressed and not _is_decoded(file.syntax):
-        raise UserError(
-            f"its pixels are compressed ({file.syntax.name}), and nothing that is installed decodes them. "
-            'Install it: pip install "monai_vlsm[dicom]"'
-        )
     return bare
 
 
-def _is_decoded(syntax: UID) -> bool:
-    if _NEW_PYDICOM:
-        from pydicom.pixels import get_decoder
-
-        try:
-            return bool(get_decoder(syntax).is_available)
-        except NotImplementedError:
-            return False
-    handlers: list[Any] = config.pixel_data_handlers
-    return any(handler.supports_transfer_syntax(syntax) and handler.is_available() for handler in handlers)
+def _decoded(bare: Dataset, layout: Layout) -> np.ndarray:
+    syntax = bare.file_meta.TransferSyntaxUID
+    plugin = plugin_for(syntax, layout.stored)
+    if plugin is None:
+        raise UserError(
+            f"its pixels are compressed ({syntax.name}), and nothing that is installed decodes them. "
+            'Install it: pip install "monai_vlsm[dicom]"'
+        )
+    _check_codestreams(bare, layout)
+    return decode_apart(bare) if plugin == APART else decode(bare, plugin)
 
 
 def _check_codestreams(bare: Dataset, layout: Layout) -> None:
@@ -174,7 +159,7 @@ def _check_codestreams(bare: Dataset, layout: Layout) -> None:
 
 
 def _frames(bare: Dataset, count: int) -> Iterator[bytes]:
-    if _NEW_PYDICOM:
+    if IS_NEW_PYDICOM:
         return encaps.generate_frames(bare.PixelData, number_of_frames=count)
     return encaps.generate_pixel_data_frame(bare.PixelData, count)
 
