@@ -69,14 +69,14 @@ def codes_of(label: str) -> tuple[Code, Code]:
     """Return category and type of what a label names.
 
     Only whole labels are looked up: "area around the tumor" is none. A label that is not known is its own code in the
-    private scheme: itself in capitals if it has at most 16 characters, else 16 hexadecimal digits of its SHA-256.
+    private scheme: in capitals if it is of at most 16 plain characters, else 16 hexadecimal digits of its SHA-256.
     """
     name = " ".join(label.lower().split()).replace("tumour", "tumor")
     if name in _CODES:
         return _CODES[name]
     meaning = plain_text(label)
     value = re.sub(r"[^A-Z0-9]+", "_", meaning.upper()).strip("_")
-    if not 0 < len(value) <= _LONGEST_VALUE:
+    if not label.isascii() or not 0 < len(value) <= _LONGEST_VALUE:
         value = hashlib.sha256(label.encode()).hexdigest()[:_LONGEST_VALUE].upper()
     return _PROMPTED, Code(value, PRIVATE_SCHEME, meaning)
 

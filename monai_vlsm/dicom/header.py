@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import RawDataElement
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian
 
 from monai_vlsm.dicom.elements import refuse_odd_elements
@@ -52,10 +51,10 @@ class Header:
         """Return the bytes of a value, none where there is no such element."""
         if keyword not in self.elements:
             return b""
-        element = self.elements.get_item(keyword)
-        if not isinstance(element, RawDataElement) or not isinstance(element.value, (bytes, type(None))):
+        value = self.elements.get_item(keyword).value
+        if not isinstance(value, (bytes, type(None))):
             raise DataError(f"{keyword} in its header is no plain value")
-        return element.value or b""
+        return value or b""
 
     def text(self, keyword: str) -> str:
         """Return the first value as text."""

@@ -47,7 +47,7 @@ def group_series(files: Sequence[Path]) -> list[tuple[Path, ...]]:
     for path in files:
         try:
             found = _slice(path)
-        except DataError:
+        except (DataError, OSError):
             found = None
         if found is None:
             alone.append((path,))
