@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -21,6 +21,7 @@ from monai_vlsm.networks import load_checkpoint
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.transforms import LoadImageAnyd, ToDisplayRanged
 from monai_vlsm.transforms.display_range import check_values, to_display_range
+from monai_vlsm.transforms.load import name_of
 from monai_vlsm.transforms.network_input import network_input
 from monai_vlsm.transforms.presence import presence_score, warn_emptied
 from monai_vlsm.transforms.upright import UprightView, upright_parts
@@ -130,14 +131,15 @@ class Predictor:
         return cloned
 
     @torch.inference_mode()
-    def set_image(self, image: str | Path | np.ndarray) -> Predictor:
+    def set_image(self, image: str | Path | Sequence[str | Path] | np.ndarray) -> Predictor:
         """Encode an image, for all prompts that follow.
 
         Volumes of more than 256 slices are encoded anew for every prompt, because their features would fill the memory.
 
         Args:
-            image: a file of any format that bundles read; or an upright array (H, W) or (H, W, 3), uint8 or any
-                other numbers, as PIL and OpenCV (after BGR to RGB) give it.
+            image: a file of any format that bundles read; a folder that holds a DICOM series, or its files; or an
+                upright array (H, W) or (H, W, 3), uint8 or any other numbers, as PIL and OpenCV (after BGR to RGB)
+                give it.
 
         Returns:
             The predictor itself, so that ``set_image(...).predict(...)`` reads well.
@@ -149,8 +151,8 @@ class Predictor:
             self._name = "the image array"
             loaded, view = _from_array(image), UprightView(swap=False)
         else:
-            self._name = str(image)
-            loaded = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(image)}))["image"]
+            loaded = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": image}))["image"]
+            self._name = name_of(loaded)
             view = UprightView.of(loaded)
         self._image, self._view, self._features = loaded.as_subclass(torch.Tensor), view, []
         if loaded.ndim == 3 or loaded.shape[-1] <= KEPT_SLICES:

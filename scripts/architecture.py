@@ -15,7 +15,7 @@ DRAWING = ROOT / "docs" / "architecture.md"
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("data", "networks.blocks", "statistics"),
-    ("data.sets", "data.check", "data.phantom", "networks", "pages"),
+    ("data.sets", "data.check", "data.phantom", "dicom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),
     ("calibration",),
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),
@@ -29,8 +29,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 HEAD = """# Rooms of the package
 
 Made by `python scripts/architecture.py` from the import statements, and held in step by `tests/test_structure.py`.
-Imports go down only; neither modules nor rooms import each other in a circle. `data`, `data.*`, `bundle`,
-`calibration` and `pages` import no PyTorch.
+Imports go down only; neither modules nor rooms import each other in a circle. `data`, `data.*`, `dicom`,
+`bundle`, `calibration` and `pages` import no PyTorch.
 
 An arrow reads "imports"; where a room imports another through a third, only the longer way is drawn.
 """

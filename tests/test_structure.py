@@ -85,6 +85,7 @@ def test_every_room_is_on_a_floor_once_and_has_modules():
         "data.prepare",
         "data.check",
         "data.phantom",
+        "dicom",
         "statistics",
         "pages",
         "bundle",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,34 +34,39 @@ def load_image(path: str | Path) -> torch.Tensor:
 
     Raises: as :class:`LoadImageAnyd`.
     """
-    image = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": str(path)}))["image"]
+    image = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": path}))["image"]
     return as_unit(image)
 
 
-def read_file(path: str | Path, convert: Callable[[Image.Image], np.ndarray]) -> MetaTensor:
-    """Read one file as it is stored: (C, W, H) of pictures, (C, W, H, D) of medical files.
+def read_file(given: str | Path | Sequence[str | Path], convert: Callable[[Image.Image], np.ndarray]) -> MetaTensor:
+    """Read one image as it is stored: (C, W, H) of pictures, (C, W, H, D) of medical files.
 
     Args:
-        path: of the file; its suffix says what may decode it.
+        given: its file, whose suffix says what may decode it; or the files of one DICOM series.
         convert: from a picture to its values (H, W[, C]).
 
     Returns:
-        uint8, int8, int16 or float32 with the file's metadata.
+        uint8, int8, int16 or float32 with the metadata of the file, or of the first.
 
     Raises:
         MissingFileError: if it does not exist.
         DataError: if it cannot be used; every failure names the file.
     """
-    path = Path(path).expanduser()
-    if not os.path.exists(path):  # Path.exists raises where a name is too long
-        raise MissingFileError(f"there is no file {str(path.absolute())!r}.")
+    paths = [Path(path).expanduser() for path in ([given] if isinstance(given, (str, Path)) else given)]
+    for path in paths:
+        if not os.path.exists(path):  # Path.exists raises where a name is too long
+            raise MissingFileError(f"there is no file {str(path.absolute())!r}.")
+    if not paths:
+        raise DataError("no files were given for an image.")
     try:
-        image = _read_raster(path, convert) if is_raster(path) else _read_medical(path)
+        is_picture = len(paths) == 1 and is_raster(paths[0])
+        image = _read_raster(paths[0], convert) if is_picture else _read_medical(paths)
         check_values(image.as_tensor())
         if is_medical(image):
             UprightView.of(image)
     except Exception as error:
-        raise DataError(f"the image file {str(path)!r} cannot be read: {_reason(error)}") from error
+        what = f"the image file {str(paths[0])!r}" + (f" (with {len(paths) - 1} more)" if len(paths) > 1 else "")
+        raise DataError(f"{what} cannot be read: {_reason(error)}") from error
     return image
 
 
@@ -79,9 +84,9 @@ def _channel_first(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.T[None] if tensor.ndim == 2 else tensor.permute(2, 1, 0)
 
 
-def _read_medical(path: Path) -> MetaTensor:
+def _read_medical(paths: Sequence[Path]) -> MetaTensor:
     """Give medical files the axes (C, W, H, D): 2D files get a D, color files with five axes lose the fourth."""
-    array, meta = read_medical(path)
+    array, meta = read_medical(paths if len(paths) > 1 else paths[0])
     channel = meta[CHANNEL_AXIS]
     tensor = _compact(array)
     tensor = tensor[None] if channel is None else tensor.movedim(channel, 0)
@@ -90,7 +95,7 @@ def _read_medical(path: Path) -> MetaTensor:
     if tensor.ndim == 3:
         tensor = tensor[..., None]
         meta[TWO_DIMENSIONAL] = True
-    meta |= {"filename_or_obj": str(path), "spatial_shape": np.array(tensor.shape[1:]), CHANNEL_AXIS: 0}
+    meta |= {"filename_or_obj": str(paths[0]), "spatial_shape": np.array(tensor.shape[1:]), CHANNEL_AXIS: 0}
     return with_metadata(tensor[:3], meta)
 
 
@@ -141,10 +146,11 @@ class LoadFiled(MapTransform):
 
 
 class LoadImageAnyd(LoadFiled):
-    """Load images of any format with the values of the file: raster files as displayed, medical ones with affine.
+    """Load images of any format: raster files and DICOM as displayed, other medical ones as stored, with affine.
 
-    Sets each key to a MetaTensor (C, W, H) or (C, W, H, D), C being 1 or 3. :class:`ToDisplayRanged` goes on with it;
-    it is a step of its own because MONAI Deploy takes this one out and gives an image in memory.
+    An image is a file, a folder with a DICOM series, or a sequence of the series' files. Sets each key to a MetaTensor
+    (C, W, H) or (C, W, H, D), C being 1 or 3. :class:`ToDisplayRanged` goes on with it; it is a step of its own because
+    MONAI Deploy takes this one out and gives an image in memory.
 
     Raises:
         MissingFileError: if a file does not exist.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,33 +11,40 @@ import numpy as np
 from monai.data import ITKReader
 from monai.data.utils import is_no_channel, to_affine_nd
 
-from monai_vlsm.data.limits import refuse_oversized
+from monai_vlsm.data.limits import refuse_empty_promises
 from monai_vlsm.data.names import is_nifti
+from monai_vlsm.dicom.read import read_dicom
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.display_range import CHANNEL_AXIS
-from monai_vlsm.transforms.headers import data_file_of, is_compressed, refuse_empty_promises, refuse_odd_elements
+from monai_vlsm.transforms.headers import data_file_of, is_compressed
 from monai_vlsm.transforms.nifti import NiftiReader
 
-_META, _NRRD, _DICOM = "MetaImageIO", "NrrdImageIO", "GDCMImageIO"
+_META, _NRRD = "MetaImageIO", "NrrdImageIO"
 _ITK_FORMATS = {".mha": _META, ".mhd": _META, ".nrrd": _NRRD}
-_NAMES = {_META: "MetaImage", _NRRD: "NRRD", _DICOM: "DICOM"}
+_NAMES = {_META: "MetaImage", _NRRD: "NRRD"}
 _HALVES = (".hdr", ".img", ".nhdr", ".raw", ".zraw")
 """Of files whose header and values lie apart."""
 
 
-def read_medical(path: Path) -> tuple[np.ndarray, dict[str, Any]]:
+def read_medical(path: Path | Sequence[Path]) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the values of a NIfTI, MetaImage, NRRD or DICOM file, and metadata as MONAI's readers give them.
 
-    Files of other names, and folders (a series), are taken for DICOM, which often has no suffix.
+    Files of other names, folders, and several files (a series) are taken for DICOM, which often has no suffix.
 
     Returns:
         Values in the axes of the file; metadata with ``affine`` (to RAS), and ``original_channel_dim``: an index, or
         None where there is no axis of channels.
     """
+    if not isinstance(path, Path) or path.is_dir():
+        return read_dicom(path)
+    if path.suffix.lower() in _HALVES:
+        raise DataError(f"files {path.suffix} are not read, because header and values lie apart: save it as .nii.gz")
+    name = _ITK_FORMATS.get(path.suffix.lower())
     if is_nifti(path):
         array, meta = _read(NiftiReader(), path)
+    elif name is None:
+        return read_dicom(path)
     else:
-        name = _ITK_FORMATS.get(path.suffix.lower(), _DICOM)
         _check_header(path, name)
         array, meta = _read(ITKReader(imageio=getattr(itk, name).New()), path)
     channel = meta[CHANNEL_AXIS]
@@ -55,22 +63,12 @@ def _read(reader: Any, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
 
 def _check_header(path: Path, name: str) -> None:
     """Refuse what ITK should not open: other formats under a known name, headers that name or promise too much."""
-    files = [path]
-    if path.suffix.lower() in _HALVES:
-        raise DataError(f"files {path.suffix} are not read, because header and values lie apart: save it as .nii.gz")
-    if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.is_file())
-    values = files if name == _DICOM else [data_file_of(path)]
-    encapsulated = [refuse_odd_elements(file) for file in files] if name == _DICOM else []
+    values = data_file_of(path)
     header = getattr(itk, name).New()
-    if not files or not header.CanReadFile(str(files[0])):
+    if not header.CanReadFile(str(path)):
         raise DataError(f"it is no {_NAMES[name]} file")
-    header.SetFileName(str(files[0]))
+    header.SetFileName(str(path))
     header.ReadImageInformation()
     size = tuple(header.GetDimensions(axis) for axis in range(header.GetNumberOfDimensions()))
     per_pixel = header.GetComponentSize() * header.GetNumberOfComponents()
-    if path.is_dir():
-        refuse_oversized((*size, len(files)))
-    else:
-        compressed = encapsulated[0] if name == _DICOM else is_compressed(path)
-        refuse_empty_promises(size, per_pixel, values[0].stat().st_size, compressed)
+    refuse_empty_promises(size, per_pixel, values.stat().st_size, is_compressed(path))

@@ -11,8 +11,8 @@ import numpy as np
 from monai.data import NibabelReader
 from nibabel.volumeutils import apply_read_scaling
 
+from monai_vlsm.data.limits import refuse_empty_promises
 from monai_vlsm.errors import DataError
-from monai_vlsm.transforms.headers import refuse_empty_promises
 
 _HEADER_SIZES = {348: nibabel.Nifti1Header, 540: nibabel.Nifti2Header}
 _LARGEST_EXTENSIONS = 2**26

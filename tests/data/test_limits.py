@@ -5,6 +5,7 @@ from __future__ import annotations
 import itk
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from PIL import Image
 
@@ -42,7 +43,10 @@ def test_as_many_pixels_as_the_limit_are_read(tmp_path, monkeypatch, name):
 
 def test_a_series_of_slices_counts_as_a_volume(tmp_path, monkeypatch):
     for index in range(3):
-        write(tmp_path / f"{index}.dcm")
+        slice_ = pydicom.dcmread(write(tmp_path / f"{index}.dcm"))
+        slice_.SeriesInstanceUID, slice_.ImageOrientationPatient = "1.2.3", [1, 0, 0, 0, 1, 0]
+        slice_.ImagePositionPatient = [0, 0, index]
+        slice_.save_as(tmp_path / f"{index}.dcm")
     monkeypatch.setenv(LIMIT_VARIABLE, "599")
     with pytest.raises(DataError, match="600 pixels"):
         load_image(tmp_path)
