@@ -27,6 +27,8 @@ from pydantic import ValidationError
 
 from monai_vlsm.errors import DataError, MissingFileError, UserError, find_message
 from monai_vlsm.monai_label.gate import LOOPBACK, Gate
+from monai_vlsm.monai_label.login import Guard, Login, read_token
+from monai_vlsm.monai_label.login_routes import login_routes
 from monai_vlsm.monai_label.options import BatchOptions, InferOptions, LabelOptions, Options, TrainOptions
 from monai_vlsm.monai_label.studies import READ_SUFFIXES, STORED_SUFFIXES, require_suffix
 
@@ -50,6 +52,10 @@ def _listed(key: str) -> list[str]:
 
 
 app = FastAPI(title="monai_vlsm", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
+if _listed("login"):
+    guard = Guard(read_token(Path(settings.MONAI_LABEL_APP_DIR)))
+    app.include_router(login_routes(guard))
+    app.add_middleware(Login, guard=guard)
 if _listed("origins"):
     app.add_middleware(CORSMiddleware, allow_origins=_listed("origins"), allow_methods=["*"], allow_headers=["*"])
 app.add_middleware(Gate, hosts=[*LOOPBACK, *_listed("hosts")], origins=_listed("origins"))

@@ -35,7 +35,7 @@ from monai_vlsm.data.names import CACHE_FOLDER, LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.monai_label.gate import is_loopback, require_host_name, require_origin
+from monai_vlsm.monai_label.address import Address
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
 from monai_vlsm.networks import METHODS, load_checkpoint
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
@@ -123,45 +123,16 @@ def add_bundle(
     return AddedBundle(copy.name, copy, copied=not keep, untrained=_is_untrained(copy))
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the server listens, and whom it lets in.
-
-    Args:
-        host: to listen at; only this machine's own (loopback) addresses.
-        port: to listen at.
-        host_names: more names under which clients reach it, for example through a proxy with a login.
-        origins: of web pages that may use it, such as ``https://viewer.example``.
-
-    Raises:
-        DataError: if other machines could reach ``host``, or an origin is none.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    host_names: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not is_loopback(self.host):
-            raise DataError(
-                f"a label server has no login, and other machines could reach {self.host!r}: whoever does reads all "
-                "images. Let it listen at 127.0.0.1 and let others in by one of these ways:\n"
-                f"  1. a tunnel from their machine:  ssh -L {self.port}:127.0.0.1:{self.port} USER@THIS_MACHINE\n"
-                "  2. a web server with a login and TLS in front of it, and --host-name with the name of that server"
-            )
-        for origin in self.origins:
-            require_origin(origin)
-        for name in self.host_names:
-            require_host_name(name)
-
-
 def server_command(folder: Path, studies: Path, models: Sequence[str], address: Address) -> list[str]:
     """Return the command that serves the app as it is now; with these settings it needs no network."""
     command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(folder), "--studies", str(studies)]
     command += ["--host", address.host, "--port", str(address.port), "--uvicorn_app", "monai_vlsm.monai_label.api:app"]
     for name, listed in (("hosts", (address.host, *address.host_names)), ("origins", address.origins)):
         command += ["--conf", name, ",".join(item.lower() for item in listed)] if listed else []
+    command += (
+        ["--ssl_certfile", str(address.tls.certificate), "--ssl_keyfile", str(address.tls.key)] if address.tls else []
+    )
+    command += ["--conf", "login", "token"] if address.login else []
     command += ["--conf", "checked", digest_of(folder, models), "--conf", "models", ",".join(models)]
     return [*command, "--conf", "zoo_source", "ngc", "--conf", "sam2", "false"]
 

@@ -43,18 +43,18 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory, bundle) -> Callable[[], LabelServer]:
-    """Prepare a server on all kinds of pictures."""
+def start(tmp_path_factory, bundle) -> Callable[..., LabelServer]:
+    """Prepare a server on all kinds of pictures, with more options of the command."""
     if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
         pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
 
-    def prepare() -> LabelServer:
+    def prepare(*more: str) -> LabelServer:
         folder = tmp_path_factory.mktemp("label")
         studies = folder / "studies"
         studies.mkdir()
         for name in KINDS:
             write_picture(studies, name)
-        options = ["--backbone", "tiny", "--origin", VIEWER, "--host-name", PROXY]
+        options = ["--backbone", "tiny", "--origin", VIEWER, "--host-name", PROXY, *more]
         return LabelServer(folder, studies, [str(bundle)], options)
 
     return prepare
@@ -62,8 +62,8 @@ def start(tmp_path_factory, bundle) -> Callable[[], LabelServer]:
 
 @pytest.fixture(scope="session")
 def server(start) -> Iterator[LabelServer]:
-    """A server for tests that leave its model and studies as they are."""
-    with start() as started:
+    """A server with a login, for tests that leave its model and studies as they are."""
+    with start("--auth") as started:
         yield started
 
 

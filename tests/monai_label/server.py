@@ -55,10 +55,16 @@ class Answer:
 
 
 class LabelClient:
-    """Send requests to the server at ``url``."""
+    """Send requests to the server at ``url``.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: of the server.
+        token: of its login; None sends none.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self.token = token
 
     def info(self) -> Any:
         """Return what the server offers."""
@@ -102,7 +108,8 @@ class LabelClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request and return the answer, whatever its status."""
-        headers = {**({"Content-Type": kind} if body is not None else {}), **(headers or {})}
+        login = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers = {**login, **({"Content-Type": kind} if body is not None else {}), **(headers or {})}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=600) as answer:
@@ -173,6 +180,8 @@ class LabelServer(LabelClient):
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             try:
+                written = self.app / "login_token"
+                self.token = written.read_text().strip() if written.exists() else None
                 if self.request("GET", "/info/").status == 200:
                     return
             except OSError:

@@ -12,7 +12,8 @@ from monai_label.pictures import write_picture
 from monai_label.server import PYTHON
 from monai_label.test_studies import TRAVERSALS
 
-from monai_vlsm.monai_label.app_folder import Address, server_command
+from monai_vlsm.monai_label.address import Address
+from monai_vlsm.monai_label.app_folder import server_command
 
 
 def all_files(server):
