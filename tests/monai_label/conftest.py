@@ -23,12 +23,10 @@ PROXY = "label.hospital.example"
 """A further name of the server."""
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory) -> Path:
-    """A copy of the busi bundle whose adapters change little, so that it follows prompts as the tiny backbone does."""
-    folder = tmp_path_factory.mktemp("bundles") / "busi"
+def write_bundle(folder: Path, seed: int) -> Path:
+    """Copy the busi bundle, with adapters that change little, so that it follows prompts as the tiny backbone does."""
     shutil.copytree(ROOT / "bundles" / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = CLIPSegDenseAdapter("tiny", bottleneck=64, prompt="Tumor in the breast ultrasound image.")
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -43,8 +41,20 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def bundle(tmp_path_factory) -> Path:
+    """The bundle that servers learn from, called busi."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "busi", seed=0)
+
+
+@pytest.fixture(scope="session")
+def second(tmp_path_factory) -> Path:
+    """Another bundle on the same backbone, called other."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "other", seed=1)
+
+
+@pytest.fixture(scope="session")
 def start(tmp_path_factory, bundle) -> Callable[..., LabelServer]:
-    """Prepare a server on all kinds of pictures, with more options of the command."""
+    """Prepare a server on all kinds of pictures, with more bundles and options of the command."""
     if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
         pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
 
@@ -54,16 +64,16 @@ def start(tmp_path_factory, bundle) -> Callable[..., LabelServer]:
         studies.mkdir()
         for name in KINDS:
             write_picture(studies, name)
-        options = ["--backbone", "tiny", "--origin", VIEWER, "--host-name", PROXY, *more]
-        return LabelServer(folder, studies, [str(bundle)], options)
+        options = ["--backbone", "tiny", "--origin", VIEWER, "--host-name", PROXY]
+        return LabelServer(folder, studies, [str(bundle), *more], options)
 
     return prepare
 
 
 @pytest.fixture(scope="session")
-def server(start) -> Iterator[LabelServer]:
-    """A server with a login, for tests that leave its model and studies as they are."""
-    with start("--auth") as started:
+def server(start, second) -> Iterator[LabelServer]:
+    """A server of two bundles with a login, for tests that leave its models and studies as they are."""
+    with start(str(second), "--auth") as started:
         yield started
 
 

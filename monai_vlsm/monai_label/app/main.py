@@ -13,7 +13,7 @@ from monailabel.utils.sessions import Sessions
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
 from monai_vlsm.monai_label.pinned import require_unchanged
-from monai_vlsm.monai_label.tasks import InferTask, TrainTask
+from monai_vlsm.monai_label.tasks import ANY, AnyTask, InferTask, TrainTask
 from monai_vlsm.monai_label.turns import Cores, Turns
 
 
@@ -44,7 +44,8 @@ class App(monaibundle.MyApp, MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """Return the models by name."""
-        return {name: InferTask(path, self.conf) for name, path in self.models.items()}
+        tasks = {name: InferTask(path, self.conf) for name, path in self.models.items()}
+        return {**tasks, **({ANY: AnyTask(tasks)} if len(tasks) > 1 else {})}
 
     def init_trainers(self) -> dict[str, Any]:
         """Return the trainings by name of their model."""
@@ -96,6 +97,8 @@ class App(monaibundle.MyApp, MONAILabelApp):
     def require_trainable(self, name: Any) -> None:
         """Raise a UserError unless there is a model of this name and something to train it on."""
         self.require_model(name)
+        if name not in self._trainers:
+            raise MissingFileError(f"{name!r} has nothing to train: name one of {sorted(self._trainers)}.")
         if not self.datastore().datalist():
             raise DataError("there is nothing to train on: submit a label first.")
 
