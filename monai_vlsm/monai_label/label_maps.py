@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from monai.data import MetaTensor
 from monai.utils import convert_to_dst_type
+from monailabel.interfaces.tasks.infer_v2 import InferTask as BaseInferTask
+from monailabel.interfaces.tasks.infer_v2 import InferType
 from monailabel.interfaces.utils.transform import run_transforms
 
 from monai_vlsm.data.limits import refuse_oversized
+from monai_vlsm.errors import DataError
+from monai_vlsm.monai_label.prompts import split_prompts
+from monai_vlsm.monai_label.tasks import InferTask
 from monai_vlsm.transforms import SqueezePictured
 from monai_vlsm.transforms.overlap import merge_labels
 from monai_vlsm.transforms.presence import EMPTIED, PRESENCE
 from monai_vlsm.transforms.prompt import PROMPT
 
-if TYPE_CHECKING:
-    from monai_vlsm.monai_label.tasks import InferTask
+ANY = "any"
+"""Name of the model that hands each prompt to the bundle that it names."""
 
 
 class Ask(NamedTuple):
@@ -92,3 +97,50 @@ def find(
         mask = made[task.output_label_key]
         found.append(Found(logits.cpu() / task.temperature(), mask, made[PRESENCE], made[EMPTIED]))
     return data, found, post[split:]
+
+
+class PromptsTask(InferTask):
+    """Inference that answers several prompts with one label map."""
+
+    def __call__(self, request: dict[str, Any], callbacks: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Answer a request with a mask, or with a label map if it has several prompts."""
+        prompts = split_prompts(request.get(PROMPT) or "")
+        if len(prompts) < 2:
+            return super().__call__({**request, PROMPT: "".join(prompts)}, callbacks)
+        return answer_all([Ask(self, prompt, prompt) for prompt in prompts], request)
+
+
+class AnyTask(BaseInferTask):
+    """Inference by the bundle that a prompt begins with, ``busi: cyst``; each prompt of a request may name another.
+
+    Args:
+        tasks: of the bundles by name.
+    """
+
+    def __init__(self, tasks: Mapping[str, PromptsTask]) -> None:
+        first, task = next(iter(tasks.items()))
+        self.tasks = tasks
+        super().__init__(
+            type=InferType.SEGMENTATION,
+            labels={},
+            dimension=task.dimension,
+            description=f"Begin a prompt with the name of a bundle: {', '.join(tasks)}.",
+            config={**task.config(), PROMPT: f"{first}: {task.config()[PROMPT]}"},
+        )
+
+    def is_valid(self) -> bool:
+        """Tell that it can be used."""
+        return True
+
+    def __call__(self, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """Answer a request with a label map, whatever the number of its prompts."""
+        lines = split_prompts(request.get(PROMPT) or self.config()[PROMPT])
+        return answer_all([self._ask(line) for line in lines], request)
+
+    def _ask(self, line: str) -> Ask:
+        name, _, prompt = (part.strip() for part in line.partition(":"))
+        if name not in self.tasks:
+            example = f"'{next(iter(self.tasks))}: tumor'"
+            known = ", ".join(self.tasks)
+            raise DataError(f"a prompt for {ANY!r} begins like {example}, not {line!r:.80}; there are {known}.")
+        return Ask(self.tasks[name], prompt or self.tasks[name].config()[PROMPT], line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from pathlib import Path
 
@@ -14,6 +15,8 @@ READ_SUFFIXES = (*STORED_SUFFIXES, ".jpeg", ".tiff", ".bmp", ".webp", ".mha")
 """Kinds of uploaded files that are segmented but not kept."""
 LONGEST_ID = 128
 """Bytes of the name of an image; a file name may have 255 on most disks."""
+_DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])( *\..*)?", re.IGNORECASE)
+"""What is no file on Windows, in any folder and with any suffix; studies may lie on a disk that it reads."""
 MOST_SESSIONS = 100
 """Images that are kept for a while and no part of the studies."""
 LARGEST_SESSIONS = 16 * 2**30
@@ -27,13 +30,14 @@ def require_id(name: str) -> str:
 
     Raises:
         ForbiddenError: if it has other characters than letters, digits, spaces and ``_-.()+,=@``, begins or ends with a
-            dot or space, has ``..`` in it, or is too long.
+            dot or space, has ``..`` in it, is a device on Windows (``NUL``), or is too long.
     """
     allowed = all(char.isalnum() or char in " _-.()+,=@" or unicodedata.combining(char) for char in name)
-    if not name or not allowed or ".." in name or name != name.strip(" .") or len(name.encode()) > LONGEST_ID:
+    plain = allowed and ".." not in name and name == name.strip(" .") and not _DEVICE.fullmatch(name)
+    if not name or not plain or len(name.encode()) > LONGEST_ID:
         raise ForbiddenError(
             f"an image may be called by letters, digits, spaces and _-.()+,=@, up to {LONGEST_ID} bytes, without a dot "
-            f"or space at its ends and without '..'; not {name!r}."
+            f"or space at its ends, without '..', and not like a device of Windows; not {name!r:.300}."
         )
     return name
 

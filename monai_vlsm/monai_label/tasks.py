@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from monai.bundle import ConfigParser
-from monailabel.interfaces.tasks.infer_v2 import InferTask as BaseInferTask
-from monailabel.interfaces.tasks.infer_v2 import InferType
 from monailabel.tasks.infer.bundle import BundleInferTask
 from monailabel.tasks.train.bundle import BundleTrainTask
 from monailabel.utils.others.generic import name_to_device
 
 from monai_vlsm.bundle import CALIBRATION, MODEL
 from monai_vlsm.calibration import IDENTITY
-from monai_vlsm.errors import DataError
-from monai_vlsm.monai_label.label_maps import Ask, answer_all
 from monai_vlsm.monai_label.options import TrainOptions
-from monai_vlsm.monai_label.prompts import split_prompts
 from monai_vlsm.transforms.presence import EMPTIED, PRESENCE
 from monai_vlsm.transforms.prompt import PROMPT
-
-ANY = "any"
-"""Name of the model that hands each prompt to the bundle that it names."""
 
 
 class InferTask(BundleInferTask):
@@ -46,13 +37,6 @@ class InferTask(BundleInferTask):
         self.bundle_config.config.pop("displayable_configs", None)
         self._written = copy.deepcopy(self.bundle_config.config)
         self._state = self._files()
-
-    def __call__(self, request: dict[str, Any], callbacks: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Answer a request with a mask, or with a label map if it has several prompts."""
-        prompts = split_prompts(request.get(PROMPT) or "")
-        if len(prompts) < 2:
-            return super().__call__(request, callbacks)
-        return answer_all([Ask(self, prompt, prompt) for prompt in prompts], request)
 
     def pre_transforms(self, data: dict[str, Any] | None = None) -> Any:
         """Return what loads an image, as the first of what a request takes from the configuration."""
@@ -108,42 +92,6 @@ class InferTask(BundleInferTask):
         paths = (Path(self.bundle_path) / name for name in (MODEL, CALIBRATION))
         facts = (path.stat() if path.exists() else None for path in paths)
         return [one and (one.st_ino, one.st_size, one.st_mtime_ns) for one in facts]
-
-
-class AnyTask(BaseInferTask):
-    """Inference by the bundle that a prompt begins with, ``busi: cyst``; each prompt of a request may name another.
-
-    Args:
-        tasks: of the bundles by name.
-    """
-
-    def __init__(self, tasks: Mapping[str, InferTask]) -> None:
-        first, task = next(iter(tasks.items()))
-        self.tasks = tasks
-        super().__init__(
-            type=InferType.SEGMENTATION,
-            labels={},
-            dimension=task.dimension,
-            description=f"Begin a prompt with the name of a bundle: {', '.join(tasks)}.",
-            config={**task.config(), PROMPT: f"{first}: {task.config()[PROMPT]}"},
-        )
-
-    def is_valid(self) -> bool:
-        """Tell that it can be used."""
-        return True
-
-    def __call__(self, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Answer a request with a label map, whatever the number of its prompts."""
-        lines = split_prompts(request.get(PROMPT) or self.config()[PROMPT])
-        return answer_all([self._ask(line) for line in lines], request)
-
-    def _ask(self, line: str) -> Ask:
-        name, _, prompt = (part.strip() for part in line.partition(":"))
-        if name not in self.tasks:
-            example = f"'{next(iter(self.tasks))}: tumor'"
-            known = ", ".join(self.tasks)
-            raise DataError(f"a prompt for {ANY!r} begins like {example}, not {line!r:.80}; there are {known}.")
-        return Ask(self.tasks[name], prompt or self.tasks[name].config()[PROMPT], line)
 
 
 class TrainTask(BundleTrainTask):

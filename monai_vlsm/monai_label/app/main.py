@@ -12,8 +12,9 @@ from monailabel.utils.sessions import Sessions
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
+from monai_vlsm.monai_label.label_maps import ANY, AnyTask, PromptsTask
 from monai_vlsm.monai_label.pinned import require_unchanged
-from monai_vlsm.monai_label.tasks import ANY, AnyTask, InferTask, TrainTask
+from monai_vlsm.monai_label.tasks import TrainTask
 from monai_vlsm.monai_label.turns import Cores, Turns
 
 
@@ -44,7 +45,7 @@ class App(monaibundle.MyApp, MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """Return the models by name."""
-        tasks = {name: InferTask(path, self.conf) for name, path in self.models.items()}
+        tasks = {name: PromptsTask(path, self.conf) for name, path in self.models.items()}
         return {**tasks, **({ANY: AnyTask(tasks)} if len(tasks) > 1 else {})}
 
     def init_trainers(self) -> dict[str, Any]:
