@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
@@ -41,6 +39,8 @@ from monai_vlsm.networks import METHODS, load_checkpoint
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 CODE = Path(__file__).parent / "app" / "main.py"
+_VERSION = re.compile(r"0\.8\.([5-9]|\d\d)")
+_SAMPLE = "sample-apps/monaibundle/main.py"
 _LOCK = (Path("models", LOCK_FILE), Path("models", OWNER_FILE))
 UNTRAINED = Path("models", "untrained.sha256")
 """Digest of a model that was never trained; training writes another model, and leaves this file."""
@@ -68,21 +68,27 @@ def write_app(folder: Path) -> None:
 
     Raises:
         MissingFileError: if MONAI Label is not installed in this environment.
-        DataError: if it cannot write its sample app.
+        DataError: if it is of another version than those whose routes were looked at, or without its sample app.
     """
-    if importlib.util.find_spec("monailabel") is None:
+    try:
+        monai_label = distribution("monailabel")
+    except PackageNotFoundError as error:
         raise MissingFileError(
             f"MONAI Label is not installed beside {sys.executable!r}. scripts/label_env.sh makes an environment with "
             "it (.venv-label); run this command with the python of that environment."
+        ) from error
+    if not _VERSION.match(monai_label.version):
+        raise DataError(
+            f"MONAI Label is of version {monai_label.version}: expected is 0.8.5 or a later 0.8. scripts/label_env.sh "
+            "makes an environment with one."
         )
-    with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, "-m", "monailabel.main", "apps", "--download", "--name", "monaibundle"]
-        done = subprocess.run([*command, "--output", temporary], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise DataError(f"MONAI Label cannot write its app 'monaibundle': {(done.stdout + done.stderr).strip()}")
-        sample = Path(temporary) / "monaibundle"
-        (sample / "main.py").rename(sample / "monaibundle.py")
-        shutil.copytree(sample, folder, dirs_exist_ok=True)
+    # Its own command that copies the app imports all of MONAI Label first.
+    main = next((file for file in monai_label.files or () if file.as_posix().endswith(_SAMPLE)), None)
+    if main is None:
+        raise DataError(f"MONAI Label beside {sys.executable!r} has no {_SAMPLE!r}: install it anew.")
+    sample = Path(str(main.locate())).resolve().parent
+    shutil.copytree(sample, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("logs", "model", "__pycache__"))
+    (folder / "main.py").replace(folder / "monaibundle.py")
     shutil.copy(CODE, folder / "main.py")
 
 

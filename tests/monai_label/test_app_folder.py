@@ -14,8 +14,9 @@ from monai.bundle import ConfigParser
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.monai_label import app_folder
 from monai_vlsm.monai_label.address import Address
-from monai_vlsm.monai_label.app_folder import AddedBundle, add_bundle, server_command
+from monai_vlsm.monai_label.app_folder import AddedBundle, add_bundle, server_command, write_app
 from monai_vlsm.monai_label.pinned import digest_of, require_unchanged
 from monai_vlsm.networks import build_network, load_backbone, load_checkpoint, load_network, trained_parameters
 
@@ -264,3 +265,33 @@ def test_what_training_writes_is_no_change(bundle, tmp_path, path):
 def test_without_monai_label_the_command_says_how_to_get_it(tmp_path):
     with pytest.raises(MissingFileError, match=r"scripts/label_env\.sh"):
         main(["label-app", "busi", "--studies", str(tmp_path), "--app", str(tmp_path / "app")])
+
+
+class Installed:
+    """What Python knows of an installed MONAI Label."""
+
+    def __init__(self, folder, version):
+        self.version = version
+        written = folder / "sample-apps" / "monaibundle" / "main.py"
+        written.parent.mkdir(parents=True)
+        written.write_text("its own")
+        self.files = [type("File", (), {"as_posix": written.as_posix, "locate": lambda self: written})()]
+
+
+@pytest.mark.parametrize("version", ["0.8.5", "0.8.6", "0.8.10"])
+def test_an_app_is_the_sample_of_monai_label_with_our_code_on_top(tmp_path, monkeypatch, version):
+    installed = Installed(tmp_path / "installed", version)
+    monkeypatch.setattr(app_folder, "distribution", lambda name: installed)
+    for _ in range(2):
+        write_app(tmp_path / "app")
+    assert (tmp_path / "app" / "monaibundle.py").read_text() == "its own"
+    assert "class App" in (tmp_path / "app" / "main.py").read_text()
+
+
+@pytest.mark.parametrize("version", ["0.8.4", "0.9.0", "1.8.5", "0.8"])
+def test_a_version_whose_routes_nobody_looked_at_is_refused(tmp_path, monkeypatch, version):
+    installed = Installed(tmp_path / "installed", version)
+    monkeypatch.setattr(app_folder, "distribution", lambda name: installed)
+    with pytest.raises(DataError, match=r"0\.8\.5 or a later 0\.8"):
+        write_app(tmp_path / "app")
+    assert not (tmp_path / "app").exists()
