@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import urllib.parse
 import zipfile
@@ -194,6 +195,20 @@ def test_a_session_is_one_that_the_server_opened(server, unchanged, session):
     answers = [server.request(method, f"/session/{quoted}") for method in ("GET", "DELETE")]
     answers.append(server.request("POST", f"/infer/busi?image=gray&session_id={quoted}"))
     assert {answer.status for answer in answers} <= {400, 404, 405}, answers
+
+
+@pytest.mark.parametrize(
+    "left", [{}, {"meta.info": '{"name": "ha'}, {"upload.png": "x"}], ids=["nothing", "half", "image"]
+)
+def test_what_a_killed_server_left_of_a_session_is_tidied_up(server, tmp_path, left):
+    folder = server.app / "sessions" / "00000000-0000-0000-0000-000000000001"
+    folder.mkdir(parents=True)
+    for name, content in left.items():
+        (folder / name).write_text(content)
+    os.utime(folder, (0, 0))
+    opened = server.open_session(write_picture(tmp_path, "gray"))
+    assert (opened.status, folder.exists()) == (200, False), opened.body
+    assert server.request("DELETE", f"/session/{opened.json()['session_id']}").status == 200
 
 
 @pytest.mark.parametrize("yes", ["true", "1", "True", "on"])

@@ -8,12 +8,12 @@ from typing import Any
 import monaibundle  # main.py of MONAI Label's sample app, which lies beside this file under this name
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
-from monailabel.utils.sessions import Sessions
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
 from monai_vlsm.monai_label.label_maps import ANY, AnyTask, PromptsTask
 from monai_vlsm.monai_label.pinned import require_unchanged
+from monai_vlsm.monai_label.sessions import KeptImages
 from monai_vlsm.monai_label.tasks import TrainTask
 from monai_vlsm.monai_label.turns import Cores, Turns
 
@@ -103,6 +103,6 @@ class App(monaibundle.MyApp, MONAILabelApp):
         if not self.datastore().datalist():
             raise DataError("there is nothing to train on: submit a label first.")
 
-    def _load_sessions(self, load: bool = False) -> Sessions | None:
+    def _load_sessions(self, load: bool = False) -> KeptImages | None:
         """Keep sessions in the app's own folder; MONAI Label keeps those of all servers in the user's cache."""
-        return Sessions(str(Path(self.app_dir) / "sessions"), settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
+        return KeptImages(str(Path(self.app_dir) / "sessions"), settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
