@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -112,7 +113,7 @@ class LabelClient:
         headers = {**login, **({"Content-Type": kind} if body is not None else {}), **(headers or {})}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=600) as answer:
+            with urllib.request.urlopen(request, timeout=600, context=ssl._create_unverified_context()) as answer:
                 return Answer(answer.status, answer.read(), answer.headers.get("Content-Type", ""))
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read(), error.headers.get("Content-Type", ""))
@@ -148,7 +149,7 @@ class LabelServer(LabelClient):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        super().__init__(f"http://127.0.0.1:{port}")
+        super().__init__(f"{'https' if any(one.startswith('--tls') for one in bundles) else 'http'}://127.0.0.1:{port}")
         self.app, self.studies, self.log = folder / "app", studies, folder / "server.log"
         self.command = [str(PYTHON), "-W", "ignore", "-m", "monai_vlsm", "label-app", *bundles, "--start"]
         self.command += ["--app", str(self.app), "--studies", str(studies), "--port", str(port), *options]

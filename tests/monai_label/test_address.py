@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError
 from monai_vlsm.monai_label.address import Address, Tls
+from monai_vlsm.monai_label.app_folder import server_command
+from monai_vlsm.monai_label.login import write_token
 
 OUTSIDE = ["0.0.0.0", "::", "", "192.168.1.5", "label.example", "localhost.example", "0x7f000001"]
-
-
-@pytest.fixture(scope="module")
-def pair(tmp_path_factory):
-    """A certificate and its key."""
-    if shutil.which("openssl") is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-subj", "/CN=label.example", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / "cert.pem", folder / "key.pem"
 
 
 @pytest.mark.parametrize("host", OUTSIDE)
@@ -104,3 +94,10 @@ def test_a_certificate_that_cannot_be_used_is_noticed_before_the_start(tmp_path,
 def test_a_certificate_without_its_key_is_refused(tmp_path):
     with pytest.raises(DataError, match="belong together"):
         main(["label-app", "busi", "--studies", str(tmp_path), "--auth", "--tls-cert", "cert.pem"])
+
+
+def test_the_token_itself_is_on_no_command_line(tmp_path, pair):
+    token = write_token(tmp_path).read_text().strip()
+    command = " ".join(server_command(tmp_path, Path("studies"), ["busi"], Address(login=True, tls=Tls(*pair))))
+    assert f"--ssl_certfile {pair[0]} --ssl_keyfile {pair[1]} --conf login token" in command
+    assert token not in command

@@ -106,7 +106,7 @@ def test_prompts_have_a_number_and_a_length(server, model, prompt, reason):
     assert (answer.status, reason in answer.reason) == (400, True), answer.body
 
 
-def test_a_batch_takes_several_prompts_too(start, server, values):
+def test_a_batch_takes_several_prompts_too(server):
     options = {"prompt": ";".join(PROMPTS), "max_batch_size": 1}
     answer = server.request("POST", "/batch/infer/busi?run_sync=true", json.dumps(options).encode())
     (name, result), *_ = answer.json().items()
@@ -116,11 +116,11 @@ def test_a_batch_takes_several_prompts_too(start, server, values):
         assert server.request("DELETE", f"/datastore/label?id={name}&tag=original").status == 200
 
 
-@pytest.mark.parametrize("bundle", ["busi", "other"])
-def test_any_answers_with_the_bundle_that_is_named(server, values, expected, bundle):
-    answer = server.infer("any", "gray", prompt=f"{bundle}: bright object")
-    np.testing.assert_array_equal(values(answer).squeeze(), expected("gray", (bundle, "bright object")))
-    assert answer.json()["label_names"] == {f"{bundle}: bright object": 1}
+@pytest.mark.parametrize("named", ["busi", "other"])
+def test_any_answers_with_the_bundle_that_is_named(server, values, expected, named):
+    answer = server.infer("any", "gray", prompt=f"{named}: bright object")
+    np.testing.assert_array_equal(values(answer).squeeze(), expected("gray", (named, "bright object")))
+    assert answer.json()["label_names"] == {f"{named}: bright object": 1}
 
 
 def test_any_takes_prompts_for_several_bundles_at_once(server, values, expected):
