@@ -35,6 +35,7 @@ from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.address import Address
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
+from monai_vlsm.monai_label.prompts import ANY
 from monai_vlsm.networks import METHODS, load_checkpoint
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
@@ -145,8 +146,11 @@ def server_command(folder: Path, studies: Path, models: Sequence[str], address: 
 
 def _require_name(name: str) -> str:
     """Return the name of a folder, if it can be part of an address and of MONAI Label's list of models."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise DataError(f"a model may be called by letters, digits and _.-, not {name!r}: rename the bundle's folder.")
+    if name == ANY or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise DataError(
+            f"a model may be called by letters, digits and _.-, and not {ANY!r}; not {name!r}: rename the bundle's "
+            "folder."
+        )
     return name
 
 

@@ -14,15 +14,12 @@ from monailabel.interfaces.utils.transform import run_transforms
 
 from monai_vlsm.data.limits import refuse_oversized
 from monai_vlsm.errors import DataError
-from monai_vlsm.monai_label.prompts import split_prompts
+from monai_vlsm.monai_label.prompts import ANY, split_prompts
 from monai_vlsm.monai_label.tasks import InferTask
 from monai_vlsm.transforms import SqueezePictured
 from monai_vlsm.transforms.overlap import merge_labels
 from monai_vlsm.transforms.presence import EMPTIED, PRESENCE
 from monai_vlsm.transforms.prompt import PROMPT
-
-ANY = "any"
-"""Name of the model that hands each prompt to the bundle that it names."""
 
 
 class Ask(NamedTuple):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+ANY = "any"
+"""Name of the model that hands each prompt to the bundle that it names."""
 MOST_PROMPTS = 16
 """In one request."""
 _SEPARATOR = re.compile(r"[;\n]")

@@ -218,7 +218,7 @@ def test_a_link_in_a_bundle_is_refused(bundle, tmp_path, path):
     assert not list((tmp_path / "app" / "model").iterdir())
 
 
-@pytest.mark.parametrize("name", ["a,b", "a b", ".a", "-a", "ä"])
+@pytest.mark.parametrize("name", ["a,b", "a b", ".a", "-a", "ä", "any"])
 def test_a_name_that_is_no_part_of_an_address_is_refused(bundle, tmp_path, name):
     source = shutil.copytree(bundle, tmp_path / name)
     with pytest.raises(DataError, match="rename"):

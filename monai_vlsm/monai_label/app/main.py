@@ -11,8 +11,9 @@ from monailabel.interfaces.app import MONAILabelApp
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
-from monai_vlsm.monai_label.label_maps import ANY, AnyTask, PromptsTask
+from monai_vlsm.monai_label.label_maps import AnyTask, PromptsTask
 from monai_vlsm.monai_label.pinned import require_unchanged
+from monai_vlsm.monai_label.prompts import ANY
 from monai_vlsm.monai_label.sessions import KeptImages
 from monai_vlsm.monai_label.tasks import TrainTask
 from monai_vlsm.monai_label.turns import Cores, Turns
