@@ -14,6 +14,7 @@ from monai_vlsm.commands import TRUST_HELP
 from monai_vlsm.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
+    from monai_vlsm.monai_label.address import Address
     from monai_vlsm.monai_label.app_folder import AddedBundle
 
 
@@ -30,11 +31,17 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--app", type=Path, default=Path("label_app"), help="folder to write (default: %(default)s)")
     parser.add_argument("--untrained", action="store_true", help="let bundles without models/model.pt begin untrained")
     parser.add_argument("--backbone", help="in place of the bundles': hub id, folder or tiny")
-    parser.add_argument("--host", default="127.0.0.1", help="address of this machine alone (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="to listen at; another needs --auth (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="default: %(default)s")
-    parser.add_argument("--host-name", action="append", default=[], help="further name of the server, behind a proxy")
+    parser.add_argument("--host-name", action="append", default=[], help="further name of the server")
     parser.add_argument(
         "--origin", action="append", default=[], help="web page that may use it: https://viewer.example"
+    )
+    parser.add_argument("--auth", action="store_true", help="let in only who shows the token in APP/login_token")
+    parser.add_argument("--tls-cert", type=Path, help="certificate (PEM), for https")
+    parser.add_argument("--tls-key", type=Path, help="its private key (PEM)")
+    parser.add_argument(
+        "--insecure-http", action="store_true", help="let other machines in without TLS: the network is safe"
     )
     parser.add_argument("--start", action="store_true", help="start the server, instead of printing how")
     parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
@@ -42,9 +49,10 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    from monai_vlsm.monai_label.app_folder import Address, add_bundle, server_command, write_app
+    from monai_vlsm.monai_label.app_folder import add_bundle, server_command, write_app
+    from monai_vlsm.monai_label.login import write_token
 
-    address = Address(arguments.host, arguments.port, tuple(arguments.host_name), tuple(arguments.origin))
+    address = _address(arguments)
     app, studies = arguments.app.resolve(), arguments.studies.resolve()
     if not studies.is_dir():
         raise MissingFileError(f"there is no folder {str(studies)!r}: name the folder of your images after --studies.")
@@ -55,13 +63,31 @@ def _run(arguments: argparse.Namespace) -> int:
     added = [add_bundle(app, bundle, arguments.backbone, arguments.untrained, arguments.trust) for bundle in bundles]
     for one in added:
         print(_what_was_done(one))
+    if address.login:
+        print(f"login: clients must show the token in {write_token(app)}")
     command = server_command(app, studies, [one.name for one in added], address)
     if arguments.start:
         return subprocess.run(command, check=False).returncode
     print(f"\nStart the server:\n{shlex.join(command)}")
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    print(f"\nThen name http://{host}:{address.port} in 3D Slicer, see docs/slicer.md.")
+    print(f"\nThen name {address.url} in 3D Slicer, see docs/slicer.md.")
     return 0
+
+
+def _address(arguments: argparse.Namespace) -> Address:
+    from monai_vlsm.monai_label.address import Address, Tls
+
+    if bool(arguments.tls_cert) != bool(arguments.tls_key):
+        raise DataError("--tls-cert and --tls-key belong together: give both.")
+    tls = Tls(arguments.tls_cert.resolve(), arguments.tls_key.resolve()) if arguments.tls_cert else None
+    return Address(
+        arguments.host,
+        arguments.port,
+        tuple(arguments.host_name),
+        tuple(arguments.origin),
+        arguments.auth,
+        tls,
+        arguments.insecure_http,
+    )
 
 
 def _what_was_done(added: AddedBundle) -> str:

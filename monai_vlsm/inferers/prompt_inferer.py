@@ -98,6 +98,31 @@ class PromptInferer(Inferer):
             meta[MEAN_PROBABILITY] = torch.tensor([scorer.mean_probability() for scorer in scorers])
         return result
 
+    @torch.no_grad()
+    def segment_all(
+        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], prompts: Sequence[Prompt]
+    ) -> list[torch.Tensor]:
+        """Segment one image by several prompts, from one encoding of it.
+
+        Args:
+            inputs: (1, C, W, H) or (1, C, W, H, D), as for a call.
+            network: as for a call.
+            prompts: in place of that of the image.
+
+        Returns:
+            For each prompt (1, W, H) or (1, W, H, D), what a call with it gives.
+        """
+        bare: Any = getattr(network, "module", network)
+        image, view = inputs.as_subclass(torch.Tensor)[0], UprightView.of(inputs, 0)
+        segment = self._segmenter(network, bare, prompts, inputs.device)
+        parts = upright_parts(image, view, self.batch_size)
+        logits = [segment(network_input(pictures, self.image_size or bare.image_size)) for pictures in parts]
+        results = []
+        for of_prompt in zip(*logits, strict=True):
+            results.append(torch.empty_like(image[:1], dtype=torch.float32))
+            write_stored(of_prompt, view, results[-1][0])
+        return results
+
     def _wordings(self, prompt: Prompt) -> list[Prompt]:
         """Return a prompt, and behind it what it is compared with."""
         return [prompt, *paraphrases(prompt, self.paraphrases or 0)] if isinstance(prompt, str) else [prompt]

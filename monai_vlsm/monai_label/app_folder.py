@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import torch
@@ -35,12 +33,15 @@ from monai_vlsm.data.names import CACHE_FOLDER, LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.sets import DATASETS
 from monai_vlsm.data.whole import file_sha256, new_folder, replace_whole
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.monai_label.gate import is_loopback, require_host_name, require_origin
+from monai_vlsm.monai_label.address import Address
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
+from monai_vlsm.monai_label.prompts import ANY
 from monai_vlsm.networks import METHODS, load_checkpoint
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 CODE = Path(__file__).parent / "app" / "main.py"
+_VERSION = re.compile(r"0\.8\.([5-9]|\d\d)")
+_SAMPLE = "sample-apps/monaibundle/main.py"
 _LOCK = (Path("models", LOCK_FILE), Path("models", OWNER_FILE))
 UNTRAINED = Path("models", "untrained.sha256")
 """Digest of a model that was never trained; training writes another model, and leaves this file."""
@@ -68,21 +69,27 @@ def write_app(folder: Path) -> None:
 
     Raises:
         MissingFileError: if MONAI Label is not installed in this environment.
-        DataError: if it cannot write its sample app.
+        DataError: if it is of another version than those whose routes were looked at, or without its sample app.
     """
-    if importlib.util.find_spec("monailabel") is None:
+    try:
+        monai_label = distribution("monailabel")
+    except PackageNotFoundError as error:
         raise MissingFileError(
             f"MONAI Label is not installed beside {sys.executable!r}. scripts/label_env.sh makes an environment with "
             "it (.venv-label); run this command with the python of that environment."
+        ) from error
+    if not _VERSION.match(monai_label.version):
+        raise DataError(
+            f"MONAI Label is of version {monai_label.version}: expected is 0.8.5 or a later 0.8. scripts/label_env.sh "
+            "makes an environment with one."
         )
-    with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, "-m", "monailabel.main", "apps", "--download", "--name", "monaibundle"]
-        done = subprocess.run([*command, "--output", temporary], capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise DataError(f"MONAI Label cannot write its app 'monaibundle': {(done.stdout + done.stderr).strip()}")
-        sample = Path(temporary) / "monaibundle"
-        (sample / "main.py").rename(sample / "monaibundle.py")
-        shutil.copytree(sample, folder, dirs_exist_ok=True)
+    # Its own command that copies the app imports all of MONAI Label first.
+    main = next((file for file in monai_label.files or () if file.as_posix().endswith(_SAMPLE)), None)
+    if main is None:
+        raise DataError(f"MONAI Label beside {sys.executable!r} has no {_SAMPLE!r}: install it anew.")
+    sample = Path(str(main.locate())).resolve().parent
+    shutil.copytree(sample, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("logs", "model", "__pycache__"))
+    (folder / "main.py").replace(folder / "monaibundle.py")
     shutil.copy(CODE, folder / "main.py")
 
 
@@ -123,53 +130,27 @@ def add_bundle(
     return AddedBundle(copy.name, copy, copied=not keep, untrained=_is_untrained(copy))
 
 
-@dataclass(frozen=True)
-class Address:
-    """Where the server listens, and whom it lets in.
-
-    Args:
-        host: to listen at; only this machine's own (loopback) addresses.
-        port: to listen at.
-        host_names: more names under which clients reach it, for example through a proxy with a login.
-        origins: of web pages that may use it, such as ``https://viewer.example``.
-
-    Raises:
-        DataError: if other machines could reach ``host``, or an origin is none.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = 8000
-    host_names: tuple[str, ...] = ()
-    origins: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not is_loopback(self.host):
-            raise DataError(
-                f"a label server has no login, and other machines could reach {self.host!r}: whoever does reads all "
-                "images. Let it listen at 127.0.0.1 and let others in by one of these ways:\n"
-                f"  1. a tunnel from their machine:  ssh -L {self.port}:127.0.0.1:{self.port} USER@THIS_MACHINE\n"
-                "  2. a web server with a login and TLS in front of it, and --host-name with the name of that server"
-            )
-        for origin in self.origins:
-            require_origin(origin)
-        for name in self.host_names:
-            require_host_name(name)
-
-
 def server_command(folder: Path, studies: Path, models: Sequence[str], address: Address) -> list[str]:
     """Return the command that serves the app as it is now; with these settings it needs no network."""
     command = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(folder), "--studies", str(studies)]
     command += ["--host", address.host, "--port", str(address.port), "--uvicorn_app", "monai_vlsm.monai_label.api:app"]
     for name, listed in (("hosts", (address.host, *address.host_names)), ("origins", address.origins)):
         command += ["--conf", name, ",".join(item.lower() for item in listed)] if listed else []
+    command += (
+        ["--ssl_certfile", str(address.tls.certificate), "--ssl_keyfile", str(address.tls.key)] if address.tls else []
+    )
+    command += ["--conf", "login", "token"] if address.login else []
     command += ["--conf", "checked", digest_of(folder, models), "--conf", "models", ",".join(models)]
     return [*command, "--conf", "zoo_source", "ngc", "--conf", "sam2", "false"]
 
 
 def _require_name(name: str) -> str:
     """Return the name of a folder, if it can be part of an address and of MONAI Label's list of models."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
-        raise DataError(f"a model may be called by letters, digits and _.-, not {name!r}: rename the bundle's folder.")
+    if name == ANY or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name):
+        raise DataError(
+            f"a model may be called by letters, digits and _.-, and not {ANY!r}; not {name!r}: rename the bundle's "
+            "folder."
+        )
     return name
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 from monailabel.datastore.local import LocalDatastore
 
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.errors import MissingFileError
+from monai_vlsm.monai_label.refusals import ForbiddenError
 from monai_vlsm.monai_label.studies import STORED_SUFFIXES, require_below, require_id, require_suffix
 
 TAGS = ("final", "original")
@@ -34,7 +35,7 @@ class StudiesDatastore(LocalDatastore):
 
         Raises:
             MissingFileError: if there is no image of that name.
-            DataError: if its file is a link that leads out of the folder.
+            ForbiddenError: if its file is a link that leads out of the folder.
         """
         path = super().get_image_uri(image) if isinstance(image, str) else ""
         if not path:
@@ -43,7 +44,8 @@ class StudiesDatastore(LocalDatastore):
 
     def label_path(self, label: Any, tag: str) -> Path:
         """Return the file of a label, as :meth:`image_path` does of an image."""
-        path = super().get_label_uri(label, tag) if isinstance(label, str) and tag in TAGS else ""
+        _require_tag(tag)
+        path = super().get_label_uri(label, tag) if isinstance(label, str) else ""
         if not path:
             raise MissingFileError(f"there is no label of {label!r} with the tag {tag!r}.")
         return require_below(path, self._datastore_path)
@@ -64,10 +66,11 @@ class StudiesDatastore(LocalDatastore):
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Take a file in as the label of an image."""
-        self.image_path(image_id)
         suffix = require_suffix(label_filename)
-        if label_tag not in TAGS:
-            raise DataError(f"a label has one of the tags {', '.join(TAGS)}, not {label_tag!r}.")
+        _require_tag(label_tag)
+        if not super().get_image_uri(image_id):
+            require_id(image_id)
+        self.image_path(image_id)
         self._require_place(Path(self._datastore.label_path(label_tag), image_id + suffix))
         return str(super().save_label(image_id, label_filename, label_tag, label_info))
 
@@ -80,8 +83,13 @@ class StudiesDatastore(LocalDatastore):
         return list(listed)
 
     def _require_place(self, path: Path) -> None:
-        """Raise a DataError if writing to ``path``, relative to the folder, would write elsewhere through a link."""
+        """Raise a ForbiddenError if a link would lead what is written to ``path``, below the folder, elsewhere."""
         folder = Path(self._datastore_path).resolve()
         target = folder / path
         if target.resolve() != target:
-            raise DataError(f"{path.name!r} is a link, or lies behind one: it is not written to.")
+            raise ForbiddenError(f"{path.name!r} is a link, or lies behind one: it is not written to.")
+
+
+def _require_tag(tag: str) -> None:
+    if tag not in TAGS:
+        raise ForbiddenError(f"a label has one of the tags {', '.join(TAGS)}, not {tag!r:.80}.")

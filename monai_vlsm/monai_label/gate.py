@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from typing import Any
 
 from monai_vlsm.errors import DataError
@@ -22,14 +21,6 @@ _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a server that listens at ``host`` can be reached from this machine only."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def require_origin(origin: str) -> str:
@@ -80,18 +71,18 @@ class Gate:
         elif scope["type"] != "http":
             await send({"type": "websocket.close", "code": 1008})
         elif (refusal := self._refusal(scope)) is not None:
-            await _answer(send, 403, refusal)
+            await answer(send, 403, refusal)
         else:
             await self._limited(scope, receive, send)
 
     def _refusal(self, scope: Scope) -> str | None:
-        hosts, origins = _headers(scope, b"host"), _headers(scope, b"origin")
+        hosts, origins = headers_of(scope, b"host"), headers_of(scope, b"origin")
         host = _HOST.fullmatch(hosts[0].lower()) if len(hosts) == 1 else None
         if host is None or host[1].strip("[]") not in self.hosts:
             return f"this server is not known as {', '.join(hosts)!r}: start it with --host-name NAME if it should be."
         if any(origin.lower() not in self.origins for origin in origins):
             return f"the web page {', '.join(origins)!r} may not use this server: start it with --origin if it should."
-        if not origins and set(_headers(scope, b"sec-fetch-site")) - {"none", "same-origin"}:
+        if not origins and set(headers_of(scope, b"sec-fetch-site")) - {"none", "same-origin"}:
             return "another web page may not use this server."
         return None
 
@@ -114,7 +105,7 @@ class Gate:
                 started = True
                 await send(message)
 
-        lengths = _headers(scope, b"content-length")
+        lengths = headers_of(scope, b"content-length")
         if any(not length.isdecimal() or int(length) > limit for length in lengths):
             received = limit + 1
         else:
@@ -124,15 +115,18 @@ class Gate:
                 if received <= limit:
                     raise
         if received > limit and not started:
-            await _answer(send, 413, f"this request may have {limit:,} bytes.")
+            await answer(send, 413, f"this request may have {limit:,} bytes.")
 
 
-def _headers(scope: Scope, name: bytes) -> list[str]:
+def headers_of(scope: Scope, name: bytes) -> list[str]:
+    """Return the values of a header, one for each time that it is there."""
     return [value.decode("latin-1") for key, value in scope["headers"] if key.lower() == name]
 
 
-async def _answer(send: Send, status: int, reason: str) -> None:
+async def answer(send: Send, status: int, reason: str, headers: Mapping[str, str] | None = None) -> None:
+    """Answer with a reason, and end the connection, so that nothing more of the request is read."""
     body = json.dumps({"detail": reason}).encode()
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, (b"connection", b"close")]})
+    own = {"content-type": "application/json", "content-length": str(len(body)), "connection": "close"}
+    listed = [(name.lower().encode(), value.encode()) for name, value in {**own, **(headers or {})}.items()]
+    await send({"type": "http.response.start", "status": status, "headers": listed})
     await send({"type": "http.response.body", "body": body})

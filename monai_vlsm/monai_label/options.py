@@ -9,13 +9,18 @@ from monailabel.utils.others.generic import device_list
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from monai_vlsm.bundle.values import LONGEST_PROMPT
+from monai_vlsm.monai_label.prompts import MOST_PROMPTS, split_prompts
 
 
 def _prompt(value: Any) -> Any:
     if not isinstance(value, str):
         raise ValueError(f"a prompt must be a string, not {value!r:.80}")
-    if len(value) > LONGEST_PROMPT:
-        raise ValueError(f"a prompt may have {LONGEST_PROMPT} characters, this one has {len(value)}")
+    prompts = split_prompts(value) or [""]
+    if len(prompts) > MOST_PROMPTS:
+        raise ValueError(f"a request may have {MOST_PROMPTS} prompts, this one has {len(prompts)}")
+    longest = max(len(value) if len(prompts) == 1 else 0, *map(len, prompts))
+    if longest > LONGEST_PROMPT:
+        raise ValueError(f"a prompt may have {LONGEST_PROMPT} characters, this one has {longest}")
     return value
 
 

@@ -54,6 +54,20 @@ def read_medical(path: Path | Sequence[Path]) -> tuple[np.ndarray, dict[str, Any
     return array, meta
 
 
+def check_medical(path: Path) -> None:
+    """Refuse a NIfTI, MetaImage or NRRD file whose header cannot be used, before anything is decoded.
+
+    Raises:
+        DataError: also if it promises more pixels than :mod:`monai_vlsm.data.limits` allows, or than the file holds.
+    """
+    if is_nifti(path):
+        header = NiftiReader().read(str(path))
+        bytes_per_value = header.get_data_dtype().itemsize
+        refuse_empty_promises(header.shape, bytes_per_value, path.stat().st_size, path.suffix.lower() == ".gz")
+    else:
+        _check_header(path, _ITK_FORMATS[path.suffix.lower()])
+
+
 def _read(reader: Any, path: Path) -> tuple[np.ndarray, dict[str, Any]]:
     image = reader.read(str(path))
     array, meta = reader.get_data(image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,12 +24,10 @@ PROXY = "label.hospital.example"
 """A further name of the server."""
 
 
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory) -> Path:
-    """A copy of the busi bundle whose adapters change little, so that it follows prompts as the tiny backbone does."""
-    folder = tmp_path_factory.mktemp("bundles") / "busi"
+def write_bundle(folder: Path, seed: int) -> Path:
+    """Copy the busi bundle, with adapters that change little, so that it follows prompts as the tiny backbone does."""
     shutil.copytree(ROOT / "bundles" / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     network = CLIPSegDenseAdapter("tiny", bottleneck=64, prompt="Tumor in the breast ultrasound image.")
     with torch.no_grad():
         for name, parameter in network.named_parameters():
@@ -43,27 +42,51 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def start(tmp_path_factory, bundle) -> Callable[[], LabelServer]:
-    """Prepare a server on all kinds of pictures."""
+def bundle(tmp_path_factory) -> Path:
+    """The bundle that servers learn from, called busi."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "busi", seed=0)
+
+
+@pytest.fixture(scope="session")
+def second(tmp_path_factory) -> Path:
+    """Another bundle on the same backbone, called other."""
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "other", seed=1)
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory) -> tuple[Path, Path]:
+    """A certificate and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("there is no openssl to make a certificate with")
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    command += ["-subj", "/CN=label.example", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder / "cert.pem", folder / "key.pem"
+
+
+@pytest.fixture(scope="session")
+def start(tmp_path_factory, bundle) -> Callable[..., LabelServer]:
+    """Prepare a server on all kinds of pictures, with more bundles and options of the command."""
     if not (PYTHON.exists() and list(PYTHON.parents[1].glob("installed-*"))):
         pytest.skip("there is no environment with MONAI Label: scripts/label_env.sh makes it")
 
-    def prepare() -> LabelServer:
+    def prepare(*more: str) -> LabelServer:
         folder = tmp_path_factory.mktemp("label")
         studies = folder / "studies"
         studies.mkdir()
         for name in KINDS:
             write_picture(studies, name)
         options = ["--backbone", "tiny", "--origin", VIEWER, "--host-name", PROXY]
-        return LabelServer(folder, studies, [str(bundle)], options)
+        return LabelServer(folder, studies, [str(bundle), *more], options)
 
     return prepare
 
 
 @pytest.fixture(scope="session")
-def server(start) -> Iterator[LabelServer]:
-    """A server for tests that leave its model and studies as they are."""
-    with start() as started:
+def server(start, second) -> Iterator[LabelServer]:
+    """A server of two bundles with a login, for tests that leave its models and studies as they are."""
+    with start(str(second), "--auth") as started:
         yield started
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -55,10 +56,16 @@ class Answer:
 
 
 class LabelClient:
-    """Send requests to the server at ``url``."""
+    """Send requests to the server at ``url``.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        url: of the server.
+        token: of its login; None sends none.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
+        self.token = token
 
     def info(self) -> Any:
         """Return what the server offers."""
@@ -102,10 +109,11 @@ class LabelClient:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request and return the answer, whatever its status."""
-        headers = {**({"Content-Type": kind} if body is not None else {}), **(headers or {})}
+        login = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+        headers = {**login, **({"Content-Type": kind} if body is not None else {}), **(headers or {})}
         request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=600) as answer:
+            with urllib.request.urlopen(request, timeout=600, context=ssl._create_unverified_context()) as answer:
                 return Answer(answer.status, answer.read(), answer.headers.get("Content-Type", ""))
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.read(), error.headers.get("Content-Type", ""))
@@ -141,7 +149,7 @@ class LabelServer(LabelClient):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        super().__init__(f"http://127.0.0.1:{port}")
+        super().__init__(f"{'https' if any(one.startswith('--tls') for one in bundles) else 'http'}://127.0.0.1:{port}")
         self.app, self.studies, self.log = folder / "app", studies, folder / "server.log"
         self.command = [str(PYTHON), "-W", "ignore", "-m", "monai_vlsm", "label-app", *bundles, "--start"]
         self.command += ["--app", str(self.app), "--studies", str(studies), "--port", str(port), *options]
@@ -173,6 +181,8 @@ class LabelServer(LabelClient):
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             try:
+                written = self.app / "login_token"
+                self.token = written.read_text().strip() if written.exists() else None
                 if self.request("GET", "/info/").status == 200:
                     return
             except OSError:

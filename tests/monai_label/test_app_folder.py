@@ -14,7 +14,9 @@ from monai.bundle import ConfigParser
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.monai_label.app_folder import AddedBundle, Address, add_bundle, server_command
+from monai_vlsm.monai_label import app_folder
+from monai_vlsm.monai_label.address import Address
+from monai_vlsm.monai_label.app_folder import AddedBundle, add_bundle, server_command, write_app
 from monai_vlsm.monai_label.pinned import digest_of, require_unchanged
 from monai_vlsm.networks import build_network, load_backbone, load_checkpoint, load_network, trained_parameters
 
@@ -199,34 +201,6 @@ def test_the_server_needs_no_network_and_listens_to_this_machine_only(tmp_path):
     assert command.endswith("--conf models busi,isic16 --conf zoo_source ngc --conf sam2 false")
 
 
-@pytest.mark.parametrize(
-    "host", ["0.0.0.0", "::", "", "192.168.1.5", "label.example", "localhost.example", "0x7f000001"]
-)
-def test_an_address_that_other_machines_reach_is_refused_with_both_ways_out(tmp_path, host):
-    with pytest.raises(DataError, match=r"no login(.|\n)*ssh -L 8000(.|\n)*--host-name"):
-        main(["label-app", "busi", "--studies", str(tmp_path), "--app", str(tmp_path / "app"), "--host", host])
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.8.8.8", "::1"])
-def test_an_address_of_this_machine_alone_is_taken(host):
-    assert Address(host).host == host
-
-
-@pytest.mark.parametrize(
-    "origin", ["*", "null", "", "viewer.example", "https://a.example/path", "https://a.example, *"]
-)
-def test_what_is_no_origin_is_refused(origin):
-    with pytest.raises(DataError, match="an origin looks like"):
-        Address(origins=(origin,))
-
-
-@pytest.mark.parametrize("name", ["*", "", "*.example", "a.example:8000", "http://a.example", "a,b"])
-def test_what_is_no_host_name_is_refused(name):
-    with pytest.raises(DataError, match="a host name looks like"):
-        Address(host_names=(name,))
-
-
 @pytest.mark.parametrize(("app", "studies"), [("app", "app/model/busi/configs"), ("same", "same")])
 def test_studies_may_not_lie_in_the_app_as_uploads_would(tmp_path, app, studies):
     (tmp_path / studies).mkdir(parents=True)
@@ -244,7 +218,7 @@ def test_a_link_in_a_bundle_is_refused(bundle, tmp_path, path):
     assert not list((tmp_path / "app" / "model").iterdir())
 
 
-@pytest.mark.parametrize("name", ["a,b", "a b", ".a", "-a", "ä"])
+@pytest.mark.parametrize("name", ["a,b", "a b", ".a", "-a", "ä", "any"])
 def test_a_name_that_is_no_part_of_an_address_is_refused(bundle, tmp_path, name):
     source = shutil.copytree(bundle, tmp_path / name)
     with pytest.raises(DataError, match="rename"):
@@ -291,3 +265,33 @@ def test_what_training_writes_is_no_change(bundle, tmp_path, path):
 def test_without_monai_label_the_command_says_how_to_get_it(tmp_path):
     with pytest.raises(MissingFileError, match=r"scripts/label_env\.sh"):
         main(["label-app", "busi", "--studies", str(tmp_path), "--app", str(tmp_path / "app")])
+
+
+class Installed:
+    """What Python knows of an installed MONAI Label."""
+
+    def __init__(self, folder, version):
+        self.version = version
+        written = folder / "sample-apps" / "monaibundle" / "main.py"
+        written.parent.mkdir(parents=True)
+        written.write_text("its own")
+        self.files = [type("File", (), {"as_posix": written.as_posix, "locate": lambda self: written})()]
+
+
+@pytest.mark.parametrize("version", ["0.8.5", "0.8.6", "0.8.10"])
+def test_an_app_is_the_sample_of_monai_label_with_our_code_on_top(tmp_path, monkeypatch, version):
+    installed = Installed(tmp_path / "installed", version)
+    monkeypatch.setattr(app_folder, "distribution", lambda name: installed)
+    for _ in range(2):
+        write_app(tmp_path / "app")
+    assert (tmp_path / "app" / "monaibundle.py").read_text() == "its own"
+    assert "class App" in (tmp_path / "app" / "main.py").read_text()
+
+
+@pytest.mark.parametrize("version", ["0.8.4", "0.9.0", "1.8.5", "0.8"])
+def test_a_version_whose_routes_nobody_looked_at_is_refused(tmp_path, monkeypatch, version):
+    installed = Installed(tmp_path / "installed", version)
+    monkeypatch.setattr(app_folder, "distribution", lambda name: installed)
+    with pytest.raises(DataError, match=r"0\.8\.5 or a later 0\.8"):
+        write_app(tmp_path / "app")
+    assert not (tmp_path / "app").exists()

@@ -149,7 +149,11 @@ def test_a_prompt_runs_no_code(server, tmp_path):
         ({"image": "gray", "prompt": "x" * 10_000}, 400, "this one has 10000"),
         ({"image": "gray", "min_presence": 2}, 400, "min_presence"),
         ({"image": "gray", "min_presence": "$1/0"}, 400, "min_presence"),
-        ({"image": "gray", "model": "wrong"}, 404, "there is no model 'wrong', this server has ['busi']"),
+        (
+            {"image": "gray", "model": "wrong"},
+            404,
+            "there is no model 'wrong', this server has ['any', 'busi', 'other']",
+        ),
     ],
     ids=[
         "no image",

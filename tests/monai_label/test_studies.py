@@ -51,6 +51,9 @@ TRAVERSALS = [
     "a.",
     " a",
     "a ",
+    "NUL",
+    "con.1",
+    "Com1",
 ]
 """What leads elsewhere, now or after decoding, or looks as if it did."""
 

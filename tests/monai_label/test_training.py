@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 import numpy as np
@@ -43,9 +44,10 @@ def half(mask_of=picture):
 
 
 @pytest.fixture(scope="module")
-def server(start):
-    """A server of its own: what it learns would be missed elsewhere."""
-    with start() as started:
+def server(start, request):
+    """A server of its own, with TLS where there is openssl: what it learns would be missed elsewhere."""
+    pair = request.getfixturevalue("pair") if shutil.which("openssl") else ()
+    with start(*(f"--tls-{name}={path}" for name, path in zip(("cert", "key"), pair, strict=False))) as started:
         yield started
 
 

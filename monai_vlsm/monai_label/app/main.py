@@ -2,69 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 from typing import Any
 
 import monaibundle  # main.py of MONAI Label's sample app, which lies beside this file under this name
-from monai.bundle import ConfigParser
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
-from monailabel.tasks.infer.bundle import BundleInferTask
-from monailabel.tasks.train.bundle import BundleTrainTask
-from monailabel.utils.sessions import Sessions
 
-from monai_vlsm.bundle import CALIBRATION, MODEL
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
-from monai_vlsm.monai_label.options import TrainOptions
+from monai_vlsm.monai_label.label_maps import AnyTask, PromptsTask
 from monai_vlsm.monai_label.pinned import require_unchanged
-from monai_vlsm.transforms.presence import EMPTIED, PRESENCE
-
-
-class InferTask(BundleInferTask):
-    """Inference by the calibration that is there now, which says in its answer how likely the target is there.
-
-    MONAI Label evaluates a configuration once, and takes up new weights by the time of their file. What was made of the
-    configuration is forgotten when weights or calibration are others, as after a training.
-    """
-
-    bundle_config: Any
-    bundle_path: str
-
-    def __init__(self, path: str, conf: dict[str, str]) -> None:
-        super().__init__(path, conf)
-        # It has been read: the prompt is among the options that clients show.
-        self.bundle_config.config.pop("displayable_configs", None)
-        self._written = copy.deepcopy(self.bundle_config.config)
-        self._state = self._files()
-
-    def pre_transforms(self, data: dict[str, Any] | None = None) -> Any:
-        """Return what loads an image, as the first of what a request takes from the configuration."""
-        state = self._files()
-        if state != self._state:
-            self.bundle_config = ConfigParser(copy.deepcopy(self._written))
-            self._state = state
-        return super().pre_transforms(data)
-
-    def writer(self, data: dict[str, Any], extension: Any = None, dtype: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Write the mask; return its file, and what the answer says."""
-        file, said = super().writer(data, extension, dtype)
-        return file, {**said, **{name: data[name] for name in (PRESENCE, EMPTIED)}}
-
-    def _files(self) -> list[tuple[int, ...] | None]:
-        """Return what tells the present weights and calibration from others."""
-        paths = (Path(self.bundle_path) / name for name in (MODEL, CALIBRATION))
-        facts = (path.stat() if path.exists() else None for path in paths)
-        return [one and (one.st_ino, one.st_size, one.st_mtime_ns) for one in facts]
-
-
-class TrainTask(BundleTrainTask):
-    """Training that offers the options which the server takes, and no others."""
-
-    def config(self) -> dict[str, Any]:
-        """Return the options with their defaults, as clients show them."""
-        return {name: value for name, value in super().config().items() if name in TrainOptions.model_fields}
+from monai_vlsm.monai_label.prompts import ANY
+from monai_vlsm.monai_label.sessions import KeptImages
+from monai_vlsm.monai_label.tasks import TrainTask
+from monai_vlsm.monai_label.turns import Cores, Turns
 
 
 class App(monaibundle.MyApp, MONAILabelApp):
@@ -83,6 +35,8 @@ class App(monaibundle.MyApp, MONAILabelApp):
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
         self._checked = Path(app_dir), conf.get("models", "").split(","), conf.get("checked", "")
         require_unchanged(*self._checked)
+        self.cores = Cores(settings.MONAI_LABEL_INFER_CONCURRENCY)
+        self.turns = Turns(self.cores.at_once)
         super().__init__(app_dir, studies, conf)
 
     def init_datastore(self) -> StudiesDatastore:
@@ -92,7 +46,8 @@ class App(monaibundle.MyApp, MONAILabelApp):
 
     def init_infers(self) -> dict[str, Any]:
         """Return the models by name."""
-        return {name: InferTask(path, self.conf) for name, path in self.models.items()}
+        tasks = {name: PromptsTask(path, self.conf) for name, path in self.models.items()}
+        return {**tasks, **({ANY: AnyTask(tasks)} if len(tasks) > 1 else {})}
 
     def init_trainers(self) -> dict[str, Any]:
         """Return the trainings by name of their model."""
@@ -121,7 +76,8 @@ class App(monaibundle.MyApp, MONAILabelApp):
         studies, image = datastore or self.datastore(), request.get("image")
         # Not its name: MONAI Label would rather take a file of that name in the working directory.
         path = image if isinstance(image, Path) else studies.image_path(image)
-        result = super().infer({**request, "image": str(path)}, studies)
+        with self.cores.one():
+            result = super().infer({**request, "image": str(path)}, studies)
         if request.get("save_label"):
             info = {"model": request["model"], "params": result["params"]}
             result["label"] = studies.save_label(image, result["file"], request["label_tag"], info)
@@ -131,7 +87,8 @@ class App(monaibundle.MyApp, MONAILabelApp):
         """Train a model on the images that have a label."""
         self.require_trainable(request.get("model"))
         require_unchanged(*self._checked)
-        return dict(super().train(request))
+        with self.cores.one():
+            return dict(super().train(request))
 
     def require_model(self, name: Any) -> None:
         """Raise a MissingFileError unless there is a model of this name."""
@@ -142,9 +99,11 @@ class App(monaibundle.MyApp, MONAILabelApp):
     def require_trainable(self, name: Any) -> None:
         """Raise a UserError unless there is a model of this name and something to train it on."""
         self.require_model(name)
+        if name not in self._trainers:
+            raise MissingFileError(f"{name!r} has nothing to train: name one of {sorted(self._trainers)}.")
         if not self.datastore().datalist():
             raise DataError("there is nothing to train on: submit a label first.")
 
-    def _load_sessions(self, load: bool = False) -> Sessions | None:
+    def _load_sessions(self, load: bool = False) -> KeptImages | None:
         """Keep sessions in the app's own folder; MONAI Label keeps those of all servers in the user's cache."""
-        return Sessions(str(Path(self.app_dir) / "sessions"), settings.MONAI_LABEL_SESSION_EXPIRY) if load else None
+        return KeptImages(str(Path(self.app_dir) / "sessions"), settings.MONAI_LABEL_SESSION_EXPIRY) if load else None

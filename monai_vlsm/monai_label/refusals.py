@@ -1,0 +1,17 @@
+"""What the label server refuses with a status of its own; other errors that a client can mend get 400."""
+
+from __future__ import annotations
+
+from monai_vlsm.errors import DataError, UserError
+
+
+class ForbiddenError(DataError):
+    """A name, a file or a link by which something would be read or written outside of the studies: 403."""
+
+
+class BusyError(UserError):
+    """There is no room now, and there may be later: 503."""
+
+
+class ClientLeft(Exception):
+    """Nobody waits for the answer any more."""
