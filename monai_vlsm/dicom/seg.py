@@ -32,7 +32,7 @@ class Segment:
     """What one prompt found.
 
     Args:
-        label: what it is; its coded name follows from it, see :func:`monai_vlsm.dicom.codes.codes_of`.
+        label: what it is; its coded name follows from it (``codes.codes_of``).
         mask: (W, H) or (W, H, D) in the axes of the file as ``read_dicom`` gives them; all but 0 is mask.
     """
 
