@@ -22,10 +22,12 @@ BRITISH = re.compile(
 # Words that people type into prompts, and old names: file -> the words that stay there.
 KEPT = {
     "CHANGELOG.md": {"grey", "licence"},
+    "monai_vlsm/dicom/codes.py": {"tumour"},
     "monai_vlsm/networks/tiny/vocab.json": {"grey", "centre"},
     "scripts/tiny/paint.py": {"grey"},
     "scripts/tiny/prompts.py": {"grey"},
     "scripts/tiny/tokenizer.py": {"grey", "centre"},
+    "tests/dicom/test_seg.py": {"tumour"},
 }
 # Bundles as they were released stay as they were; this file has the words themselves.
 AS_RELEASED = ("monai_vlsm/bundle/released", "tests/bundle/phantom_0.1.0/", "tests/test_spelling.py")
