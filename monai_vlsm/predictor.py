@@ -10,13 +10,16 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from monai.data import MetaTensor
 from torch import nn
 
 from monai_vlsm.bundle import bundle_parser, parsed_content
 from monai_vlsm.calibration import IDENTITY, Calibration
+from monai_vlsm.data.paraphrases import paraphrases as other_wordings
 from monai_vlsm.errors import DataError
+from monai_vlsm.inferers.case_scorer import CaseScorer
 from monai_vlsm.inferers.prompt_embeddings import PromptEmbeddings
-from monai_vlsm.inferers.prompt_inferer import write_stored
+from monai_vlsm.inferers.prompt_inferer import scored, write_stored
 from monai_vlsm.networks import load_checkpoint
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.transforms import LoadImageAnyd, ToDisplayRanged
@@ -39,12 +42,19 @@ class Prediction:
         probability: float32 in [0, 1].
         prompt: the text.
         presence: how likely it is, from 0 to 1, that what the prompt names is there.
+        mean_probability: of the pixels in the mask, before it was emptied; of an empty one, 1 less the largest
+            probability of any pixel. Both at the size that the network sees, and not calibrated.
+        agreement: mean Dice of the masks of all pairs of wordings; None if the predictor has no paraphrases.
+        emptied: whether the presence was too low for the mask.
     """
 
     mask: np.ndarray
     probability: np.ndarray
     prompt: str
     presence: float
+    mean_probability: float
+    agreement: float | None = None
+    emptied: bool = False
 
 
 class Predictor:
@@ -65,6 +75,7 @@ class Predictor:
             calibration, if it has one.
         precision: in which the network computes from now on, see :class:`monai_vlsm.networks.CLIPSegDenseAdapter`; None
             leaves it as it is.
+        paraphrases: other wordings of each prompt, whose masks are compared with its own for the agreement.
     """
 
     def __init__(
@@ -77,6 +88,7 @@ class Predictor:
         precision: str | None = None,
         calibration: Calibration = IDENTITY,
         min_presence: float | None = None,
+        paraphrases: int = 0,
     ) -> None:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.network = cast(Any, network.to(self.device).eval())
@@ -87,6 +99,7 @@ class Predictor:
         self.threshold = threshold
         self.calibration = calibration
         self.min_presence = min_presence
+        self.paraphrases = paraphrases
         self._embeddings = PromptEmbeddings()
         self._features: list[ImageFeatures] = []
         self._view = UprightView()
@@ -120,7 +133,7 @@ class Predictor:
         network = load_checkpoint(parsed_content(parser, "network_def"), parsed_content(parser, "checkpoint"))
         settings = {key: parsed_content(parser, key) for key in ("image_size", "threshold")}
         # A configuration of an older version, which is run as it is if it is trusted, has none of these.
-        newer = {"calibration": IDENTITY, "min_presence": None}
+        newer = {"calibration": IDENTITY, "min_presence": None, "paraphrases": 0}
         settings |= {key: parsed_content(parser, key, default=value) for key, value in newer.items()}
         return cls(network, device, precision=precision, **settings)
 
@@ -131,15 +144,15 @@ class Predictor:
         return cloned
 
     @torch.inference_mode()
-    def set_image(self, image: str | Path | Sequence[str | Path] | np.ndarray) -> Predictor:
+    def set_image(self, image: str | Path | Sequence[str | Path] | np.ndarray | MetaTensor) -> Predictor:
         """Encode an image, for all prompts that follow.
 
         Volumes of more than 256 slices are encoded anew for every prompt, because their features would fill the memory.
 
         Args:
-            image: a file of any format that bundles read; a folder that holds a DICOM series, or its files; or an
-                upright array (H, W) or (H, W, 3), uint8 or any other numbers, as PIL and OpenCV (after BGR to RGB)
-                give it.
+            image: a file of any format that bundles read; a folder that holds a DICOM series, or its files; what
+                :func:`read_image` made of one of these; or an upright array (H, W) or (H, W, 3), uint8 or any other
+                numbers, as PIL and OpenCV (after BGR to RGB) give it.
 
         Returns:
             The predictor itself, so that ``set_image(...).predict(...)`` reads well.
@@ -151,9 +164,8 @@ class Predictor:
             self._name = "the image array"
             loaded, view = _from_array(image), UprightView(swap=False)
         else:
-            loaded = ToDisplayRanged("image")(LoadImageAnyd("image")({"image": image}))["image"]
-            self._name = name_of(loaded)
-            view = UprightView.of(loaded)
+            loaded = image if isinstance(image, MetaTensor) else read_image(image)
+            self._name, view = name_of(loaded), UprightView.of(loaded)
         self._image, self._view, self._features = loaded.as_subclass(torch.Tensor), view, []
         if loaded.ndim == 3 or loaded.shape[-1] <= KEPT_SLICES:
             self._features = list(self._encode())
@@ -179,27 +191,43 @@ class Predictor:
         threshold = self.threshold if threshold is None else threshold
         limit = self.calibration.probability(threshold)
         least = self.calibration.least_presence(self.min_presence if min_presence is None else min_presence, threshold)
-        stored = self._logits(prompt)
+        scorer = CaseScorer(self.calibration.logit(threshold))
+        stored = self._logits(prompt, scorer)
         presence = self.calibration.presence(presence_score(stored[None]))
         from_raster_file = stored.ndim == 2 and self._view.swap
         probability = (stored.T if from_raster_file else stored).div_(self.calibration.temperature).sigmoid_().numpy()
-        if presence < least:
+        emptied = presence < least
+        if emptied:
             warn_emptied(self._name, prompt, presence, least)
-            limit = np.inf
-        return Prediction(probability >= limit, probability, prompt, presence)
+        agreement = scorer.agreement() if self.paraphrases else None
+        mask = probability >= (np.inf if emptied else limit)
+        return Prediction(mask, probability, prompt, presence, scorer.mean_probability(), agreement, emptied)
 
-    def _logits(self, prompt: str) -> torch.Tensor:
-        """Return logits of the size of the image, with its axes as they are stored."""
-        embedding = self._embeddings(self.network, prompt)
-        logits = (self.network.decode(features, embedding) for features in self._features or self._encode())
+    def _logits(self, prompt: str, scorer: CaseScorer) -> torch.Tensor:
+        """Return logits of the size of the image, with its axes as they are stored; the scorer sees all wordings."""
+        wordings = [prompt, *other_wordings(prompt, self.paraphrases)]
+        embeddings = [self._embeddings(self.network, wording) for wording in wordings]
+        logits = (
+            [self.network.decode(features, embedding) for embedding in embeddings]
+            for features in self._features or self._encode()
+        )
         stored = torch.empty(cast(torch.Tensor, self._image).shape[1:])
-        write_stored(logits, self._view, stored)
+        write_stored(scored(logits, scorer), self._view, stored)
         return stored
 
     def _encode(self) -> Iterator[ImageFeatures]:
         """Yield the features of the image, some slices at a time."""
         for pictures in upright_parts(cast(torch.Tensor, self._image), self._view, self.batch_size):
             yield self.network.encode_image(network_input(pictures.to(self.device), self.image_size))
+
+
+def read_image(image: str | Path | Sequence[str | Path]) -> MetaTensor:
+    """Return an image as :meth:`Predictor.set_image` reads it, for it to take; another thread may do that meanwhile.
+
+    Raises:
+        MissingFileError, DataError: if it cannot be used.
+    """
+    return ToDisplayRanged("image")(LoadImageAnyd("image")({"image": image}))["image"]
 
 
 def _from_array(image: np.ndarray) -> torch.Tensor:

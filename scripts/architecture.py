@@ -21,6 +21,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),
     ("handlers",),
     ("predictor", "reports"),
+    ("predicting",),
     (PACKAGE, "commands"),
     ("__main__",),
 )

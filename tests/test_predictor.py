@@ -12,6 +12,7 @@ import nibabel
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 from PIL import Image
 
 from monai_vlsm.calibration import Calibration
@@ -19,7 +20,7 @@ from monai_vlsm.data.phantom import draw_phantom
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import CLIPSegDenseAdapter
-from monai_vlsm.predictor import Predictor
+from monai_vlsm.predictor import Predictor, read_image
 from monai_vlsm.transforms import load_image, presence_score
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -88,6 +89,31 @@ def test_the_threshold_moves_the_mask(predictor):
     predictor.set_image(PICTURE)
     assert predictor.predict("cyst", threshold=0.0).mask.all()
     assert not predictor.predict("cyst", threshold=1.0).mask.any()
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_a_prediction_is_as_sure_as_the_inferer_says(network, picture_file, count):
+    image = MetaTensor(load_image(picture_file)[None])
+    meta = PromptInferer(prompt="mass", paraphrases=count)(image, network).meta
+    found = Predictor(network, device="cpu", paraphrases=count).set_image(picture_file).predict("mass")
+    assert found.mean_probability == pytest.approx(float(meta["mean_probability"]), abs=1e-6)
+    assert found.agreement == (pytest.approx(float(meta["agreement"]), abs=1e-6) if count else None)
+
+
+def test_paraphrases_do_not_change_the_answer(network):
+    alone, compared = (Predictor(network, device="cpu", paraphrases=n).set_image(PICTURE) for n in (0, 3))
+    np.testing.assert_array_equal(compared.predict("cyst").probability, alone.predict("cyst").probability)
+
+
+def test_an_image_may_be_read_before(predictor, picture_file):
+    read = predictor.set_image(read_image(picture_file)).predict("cyst")
+    np.testing.assert_array_equal(read.mask, predictor.set_image(picture_file).predict("cyst").mask)
+
+
+def test_a_prediction_says_that_its_mask_was_emptied(predictor):
+    predictor.set_image(PICTURE)
+    assert predictor.predict("cyst", min_presence=1.0).emptied
+    assert not predictor.predict("cyst", min_presence=0.0).emptied
 
 
 def test_predicting_before_an_image_is_set_says_what_to_do(predictor):

@@ -9,7 +9,6 @@ from .open import (
     bundle_parser,
     find_bundle,
     parsed_content,
-    run_inference,
 )
 from .trust import as_literal, read_without_foreign_code, refuse_foreign_code
 
@@ -26,5 +25,4 @@ __all__ = [
     "parsed_content",
     "read_without_foreign_code",
     "refuse_foreign_code",
-    "run_inference",
 ]

@@ -1,13 +1,11 @@
-"""Find a bundle by what a person calls it, open its configurations, and run its inference."""
+"""Find a bundle by what a person calls it, and open its configurations."""
 
 from __future__ import annotations
 
-from logging.config import fileConfig
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_vlsm.bundle.files import require_known_files
-from monai_vlsm.bundle.released import LOGGING, is_plain
+from monai_vlsm.bundle.released import is_plain
 from monai_vlsm.bundle.trust import as_literal, read_without_foreign_code
 from monai_vlsm.errors import DataError, MissingFileError, find_user_error
 
@@ -98,27 +96,6 @@ def bundle_model(path: str | Path, parser: ConfigParser) -> Path:
             f"{str(MODEL)!r} and take the key out of inference.json: only the files of a bundle go with it."
         )
     return named
-
-
-def run_inference(path: str | Path, values: dict[str, Any]) -> None:
-    """Run this version's own inference with the values of a bundle, without any code of the bundle.
-
-    The bundle's ``logging.conf`` and ``metadata.json`` are not used, and Python does not look for modules in it.
-
-    Args:
-        path: of the folder.
-        values: texts, lists of texts, or numbers, in place of the bundle's, by key.
-
-    Raises:
-        MissingFileError, DataError: as :func:`bundle_parser`; also if there are files that bundles do not have.
-    """
-    bundle_config(path, "inference")
-    require_known_files(path)
-    parser = bundle_parser(path)
-    parser.update({key: as_literal(value) for key, value in values.items()})
-    fileConfig(LOGGING, disable_existing_loggers=False)
-    for key in ("initialize", "run", "finalize"):
-        parsed_content(parser, key, default=None)
 
 
 def _as_it_is(value: Any) -> Any:

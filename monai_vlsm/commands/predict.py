@@ -1,62 +1,184 @@
-"""``predict``: segment images by a prompt, with a trained bundle."""
+"""``predict``: segment images by prompts, with a trained bundle."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Mapping
+from logging.config import fileConfig
+from typing import TYPE_CHECKING, Any
 
-from monai_vlsm.bundle import as_literal, bundle_config, find_bundle, run_inference
+from monai_vlsm.bundle import find_bundle
+from monai_vlsm.bundle.released import LOGGING
+from monai_vlsm.bundle.values import RULES, require_value
 from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.errors import DataError
+
+if TYPE_CHECKING:
+    from monai_vlsm.predicting.jobs import Job
+    from monai_vlsm.predicting.plan import Plan
+
+_SHOWN_ERRORS = 10
+_EXAMPLES = """examples:
+  monai-vlsm predict photos/ --bundle busi --prompt tumor --out masks
+  monai-vlsm predict scan.nii.gz "study/*.dcm" --bundle busi --prompt cyst --prompt tumor --label-map
+  monai-vlsm predict --jobs prompts.csv --bundle busi --html
+
+Each image is encoded once, however many prompts there are. What is finished is skipped when the same command is run
+again. results.csv has a row for each image and prompt. The exit status is 1 if an image could not be segmented. All
+about it: docs/predict.md."""
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the ``commands`` of a parser."""
     parser = commands.add_parser(
         "predict",
-        help="segment images by a prompt, with a trained bundle",
-        description="Segment images. Masks have size, orientation and kind of the images; overlays.png shows them.",
+        help="segment images by prompts, with a trained bundle",
+        description="Segment images. Masks have size, orientation and kind of the images.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("images", nargs="+", help="files (PNG, JPG, TIFF, NIfTI ...), folders or patterns")
-    parser.add_argument("--bundle", required=True, help="name below bundles/, or folder of a trained bundle")
-    parser.add_argument("--prompt", help="what to segment, such as 'polyp' (default: the bundle's own)")
-    parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
-    parser.add_argument(
+    _add_questions(parser.add_argument_group("what is asked"))
+    _add_network(parser.add_argument_group("by which network"))
+    _add_answers(parser.add_argument_group("what is written"))
+    parser.set_defaults(run=_run)
+
+
+def _add_questions(group: Any) -> None:
+    group.add_argument(
+        "images",
+        nargs="*",
+        help="files (PNG, JPG, TIFF, NIfTI, NRRD, DICOM ...), patterns, or folders, which are searched with all below",
+    )
+    group.add_argument(
+        "--prompt", action="append", help="what to segment, such as 'polyp'; many times (default: the bundle's own)"
+    )
+    group.add_argument(
+        "--jobs", metavar="FILE", help="CSV or JSON with image, prompt, and if wanted label and value, a line for each"
+    )
+    group.add_argument(
         "--threshold",
         type=_number_or_word,
         help="probability from which on a pixel is mask, or best_dice or risk_control (default: the bundle's own)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--min-presence",
         type=float,
+        metavar="P",
         help="presence below which a mask is empty; 0 empties none (default: the bundle's, else the calibrated cut)",
     )
-    parser.add_argument("--out", default="masks", help="folder for masks and overlays (default: %(default)s)")
-    parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
-    parser.set_defaults(run=_run)
+    group.add_argument(
+        "--paraphrases",
+        type=int,
+        metavar="N",
+        help="compare the mask of each prompt with those of N other wordings, for the column 'agreement'",
+    )
 
 
-def _run(arguments: argparse.Namespace) -> None:
-    folder = find_bundle(arguments.bundle)
-    given = {
-        "bundle_root": str(folder),
-        "images": arguments.images,
-        "output_dir": arguments.out,
-        "prompt": arguments.prompt,
-        "backbone": arguments.backbone,
-        "threshold": arguments.threshold,
-        "min_presence": arguments.min_presence,
-    }
-    values = {key: value for key, value in given.items() if value is not None}
-    if arguments.trust:
-        from monai.bundle import run
+def _add_network(group: Any) -> None:
+    group.add_argument("--bundle", required=True, help="name below bundles/, or folder of a trained bundle")
+    group.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
+    group.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
+    group.add_argument("--precision", help="auto, float32, bfloat16 or float16 (default: the bundle's own)")
+    group.add_argument(
+        "--batch-size", type=int, default=8, metavar="N", help="slices of a volume encoded together (default: 8)"
+    )
+    group.add_argument("--trust", action="store_true", help=TRUST_HELP)
 
-        # MONAI evaluates overrides, and file names and prompts may begin as its expressions do.
-        literals = {key: as_literal(value) for key, value in values.items()}
-        run(config_file=str(bundle_config(folder, "inference")), **literals)
-    else:
-        run_inference(folder, values)
-    print(f"written to {Path(arguments.out).absolute()}")
+
+def _add_answers(group: Any) -> None:
+    group.add_argument("--out", default="masks", help="folder for all results (default: %(default)s)")
+    group.add_argument(
+        "--label-map", action="store_true", help="one file more per image, with the values of all labels"
+    )
+    group.add_argument(
+        "--priority",
+        default="",
+        metavar="A,B,C",
+        help="labels that cover the others where masks overlap, the last one on top (default: the most probable one)",
+    )
+    group.add_argument("--probabilities", action="store_true", help="also write probabilities, in 16 bits")
+    group.add_argument(
+        "--html", action="store_true", help="also write results.html, to look through all with thumbnails"
+    )
+    group.add_argument(
+        "--overlays", type=int, default=16, metavar="N", help="images drawn with their masks (default: %(default)s)"
+    )
+    group.add_argument("--dicom-seg", action="store_true", help="also write a DICOM SEG of each DICOM image")
+    group.add_argument("--with-patient", action="store_true", help="name patients in tables, as DICOM files do")
+    group.add_argument(
+        "--overwrite", action="store_true", help="segment anew what is finished, and replace what is in the way"
+    )
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from monai_vlsm.predicting.finish import finish
+    from monai_vlsm.predicting.labels import require_known_labels
+    from monai_vlsm.predicting.local import run_local
+    from monai_vlsm.predicting.records import unfinished
+    from monai_vlsm.predicting.targets import require_apart
+
+    fileConfig(LOGGING, disable_existing_loggers=False)
+    plan = _plan(arguments)
+    jobs = _jobs(arguments, plan)
+    require_apart(jobs, plan)
+    require_known_labels(jobs, plan)
+    todo = unfinished(jobs, plan)
+    if todo:
+        run_local(todo, plan)
+    failed = finish(jobs, plan)
+    _tell(len(jobs), len(todo), failed, plan)
+    return int(bool(failed))
+
+
+def _plan(arguments: argparse.Namespace) -> Plan:
+    from monai_vlsm.predicting.plan import Plan, make_plan
+
+    require_value(RULES["overlays"], arguments.overlays, "overlays")
+    asked = Plan(
+        out=arguments.out,
+        bundle=str(find_bundle(arguments.bundle)),
+        backbone=arguments.backbone,
+        device=arguments.device,
+        precision=arguments.precision,
+        threshold=arguments.threshold,
+        min_presence=arguments.min_presence,
+        trust=arguments.trust,
+        batch_size=arguments.batch_size,
+        label_map=arguments.label_map,
+        probabilities=arguments.probabilities,
+        dicom_seg=arguments.dicom_seg,
+        thumbnails=arguments.html,
+        with_patient=arguments.with_patient,
+        priority=tuple(name.strip() for name in arguments.priority.split(",") if name.strip()),
+        overwrite=arguments.overwrite,
+    )
+    return make_plan(asked, arguments.paraphrases)
+
+
+def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
+    from monai_vlsm.predicting.job_file import read_jobs
+    from monai_vlsm.predicting.jobs import make_jobs
+    from monai_vlsm.predicting.sources import find_sources
+
+    if bool(arguments.jobs) == bool(arguments.images):
+        raise DataError("expected either images or --jobs FILE, which names the images itself.")
+    if arguments.jobs and arguments.prompt:
+        raise DataError("expected --prompt or --jobs, not both: a file of jobs has its prompts in it.")
+    if arguments.jobs:
+        return read_jobs(arguments.jobs, plan.prompt, plan.folder, arguments.overlays)
+    return make_jobs(find_sources(arguments.images, plan.folder), arguments.prompt or [plan.prompt], arguments.overlays)
+
+
+def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None:
+    """Say how many images there are now, and which ones are missing."""
+    for job, error in list(failed.items())[:_SHOWN_ERRORS]:
+        print(f"{job.source.path}: {error}".encode("unicode_escape").decode(), file=sys.stderr)
+    if len(failed) > _SHOWN_ERRORS:
+        print(f"and {len(failed) - _SHOWN_ERRORS:,} more, see the column 'error'", file=sys.stderr)
+    done = f"{todo - len(failed):,} segmented, {images - todo:,} finished before"
+    print(f"{images:,} images: {done}, {len(failed):,} failed")
+    print(f"written to {plan.folder.absolute()}")
 
 
 def _number_or_word(text: str) -> float | str:

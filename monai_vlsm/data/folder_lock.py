@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from monai_vlsm.data.names import LOCK_FILE, OWNER_FILE
+from monai_vlsm.data.names import TRAINING
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 
@@ -21,6 +21,10 @@ _KINDS = {"host": str, "process": int, "started": float, "boot": str}
 """What is said of an owner; ``started`` in seconds since 1970."""
 _PATIENCE = 0.5
 """Seconds; the processes that loaded data for a killed training let go of its lock a moment after it."""
+
+_TRAIN_ELSEWHERE = (
+    "train in a copy of the bundle's folder: two trainings in one folder would replace each other's model"
+)
 
 _logger = logging.getLogger("monai_vlsm")
 
@@ -32,13 +36,17 @@ class FolderLock:
     Some network disks do not share it between machines: there the file decides.
 
     Args:
-        folder: is made if it is not there; gets ``.training.lock`` and, while it is locked, ``.training.json``.
+        folder: is made if it is not there; gets ``.WORK.lock`` and, while it is locked, ``.WORK.json``.
+        work: what is done in the folder, in a word.
+        instead: what else a second one can do, and why.
     """
 
-    def __init__(self, folder: str | Path) -> None:
+    def __init__(self, folder: str | Path, work: str = TRAINING, instead: str = _TRAIN_ELSEWHERE) -> None:
         self.folder = Path(folder)
-        self.owner_file = self.folder / OWNER_FILE
-        self._lock = FileLock(self.folder / LOCK_FILE, timeout=_PATIENCE)
+        self.work = work
+        self.instead = instead
+        self.owner_file = self.folder / f".{work}.json"
+        self._lock = FileLock(self.folder / f".{work}.lock", timeout=_PATIENCE)
 
     def acquire(self) -> None:
         """Lock the folder.
@@ -50,14 +58,14 @@ class FolderLock:
         try:
             self._lock.acquire()
         except Timeout:
-            raise DataError(_refusal(self.folder, self._owner(), "Wait for its end")) from None
+            raise DataError(self._refusal(self._owner(), "Wait for its end")) from None
         owner = self._owner()
         if owner and _is_elsewhere(owner):
             self._lock.release()
             way_out = f"If that one has ended, remove {str(self.owner_file)!r}"
-            raise DataError(_refusal(self.folder, owner, way_out))
+            raise DataError(self._refusal(owner, way_out))
         if owner:
-            _logger.warning(f"The training of {_describe(owner)} did not end in order: its lock is taken over.")
+            _logger.warning(f"The {self.work} of {_describe(owner)} did not end in order: its lock is taken over.")
         self._write_owner()
 
     def release(self) -> None:
@@ -84,6 +92,11 @@ class FolderLock:
         except (OSError, ValueError, TypeError, KeyError, OverflowError):
             return {}
 
+    def _refusal(self, owner: dict[str, Any], way_out: str) -> str:
+        return (
+            f"a {self.work} writes into {str(self.folder)!r} already, {_describe(owner)}. {way_out}, or {self.instead}."
+        )
+
 
 def _is_elsewhere(owner: dict[str, Any]) -> bool:
     """Tell whether the owner may live on another machine, where the operating system's lock may not reach.
@@ -108,13 +121,6 @@ def _boot_time() -> float:
     """Return when this machine was started, in seconds since 1970; 0 where that cannot be asked."""
     clock = getattr(time, "CLOCK_BOOTTIME", None)
     return 0.0 if clock is None else time.time() - time.clock_gettime(clock)
-
-
-def _refusal(folder: Path, owner: dict[str, Any], way_out: str) -> str:
-    return (
-        f"a training writes into {str(folder)!r} already, {_describe(owner)}. {way_out}, or train in a copy of the "
-        "bundle's folder: two trainings in one folder would replace each other's model."
-    )
 
 
 def _describe(owner: dict[str, Any]) -> str:

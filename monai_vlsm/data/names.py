@@ -23,9 +23,11 @@ KEPT_SUFFIXES = (".png", ".jpg", ".jpeg")
 """Pictures that a prepared data set takes over as they are; all others become PNG."""
 CACHE_FOLDER = "cache"
 """Below a bundle, beside ``eval`` and ``models``; it may be deleted whenever no training runs."""
-LOCK_FILE = ".training.lock"
+TRAINING = "training"
+"""Work that locks a folder, see :class:`.FolderLock`."""
+LOCK_FILE = f".{TRAINING}.lock"
 """Stays in a folder that a training had locked."""
-OWNER_FILE = ".training.json"
+OWNER_FILE = f".{TRAINING}.json"
 """Says who trains into a folder."""
 
 

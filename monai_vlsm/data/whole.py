@@ -19,7 +19,7 @@ _ABANDONED = 3600
 
 
 @contextmanager
-def replace_whole(path: str | Path) -> Iterator[Path]:
+def replace_whole(path: str | Path, tidy: bool = True) -> Iterator[Path]:
     """Give the name of a temporary file that becomes ``path`` when all went well, and vanishes otherwise.
 
     It lies beside ``path`` and ends as ``path`` does, because many libraries choose the format by the suffix. No other
@@ -27,6 +27,7 @@ def replace_whole(path: str | Path) -> Iterator[Path]:
 
     Args:
         path: of the file; its folder is made if it is not there.
+        tidy: whether to look for what killed processes left, which takes long in folders of many files.
 
     Raises:
         DataError: if the disk is full or the file cannot be written; what was there before is untouched.
@@ -35,7 +36,8 @@ def replace_whole(path: str | Path) -> Iterator[Path]:
     part = _unfinished(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        remove_abandoned(path)
+        if tidy:
+            remove_abandoned(path)
         yield part
         part.replace(path)
     except UserError:
@@ -90,9 +92,13 @@ def remove_abandoned(path: str | Path, seconds: float = _ABANDONED) -> None:
     _remove_parts(path.parent.glob(f".*.part.{glob.escape(path.name)}"), seconds)
 
 
-def remove_abandoned_below(folder: Path) -> None:
-    """Remove what killed processes left of any file in ``folder`` and in the folders below it."""
-    _remove_parts(folder.rglob(".*.part.*"), _ABANDONED)
+def remove_abandoned_below(folder: Path, seconds: float = _ABANDONED) -> None:
+    """Remove what killed processes left of any file in ``folder`` and in the folders below it.
+
+    Args:
+        seconds: as for :func:`remove_abandoned`.
+    """
+    _remove_parts(folder.rglob(".*.part.*"), seconds)
 
 
 def require_space(

@@ -23,6 +23,8 @@ _COLUMNS = {
     "study_date": "StudyDate",
     "accession_number": "AccessionNumber",
 }
+COLUMNS = tuple(_COLUMNS)
+"""Of :func:`patient_of`."""
 PASSED_ON = (
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge"),
     *("PatientIdentityRemoved", "DeidentificationMethod", "StudyDate", "StudyTime", "StudyID", "StudyDescription"),

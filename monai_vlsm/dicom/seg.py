@@ -55,8 +55,7 @@ def write_seg(
         DataError: if a mask has another size than the image, or the image lacks what DICOM demands of it (type 1).
         UserError: if highdicom is not installed.
     """
-    if find_spec("highdicom") is None:
-        raise UserError('DICOM SEG is written with highdicom: pip install "monai_vlsm[dicom]"')
+    require_highdicom()
     if not 0 < len(segments) <= _MOST_SEGMENTS:
         raise DataError(f"a DICOM SEG has 1 to {_MOST_SEGMENTS:,} segments, not {len(segments):,}")
     with no_values_in_errors():
@@ -70,6 +69,12 @@ def write_seg(
         pass_on(sources.first, written)
     with replace_whole(path) as part:
         written.save_as(part)
+
+
+def require_highdicom() -> None:
+    """Raise a UserError if highdicom, which writes segmentations, is not installed."""
+    if find_spec("highdicom") is None:
+        raise UserError('DICOM SEG is written with highdicom: pip install "monai_vlsm[dicom]"')
 
 
 def _turned(segment: Segment, size: tuple[int, int, int]) -> np.ndarray:

@@ -20,8 +20,8 @@ MIN_WIDTH = 256
 MAX_WIDTH = 2048
 """Pixels along the longer side; a screen shows no more, and a slide of 13,000 would take gigabytes to draw."""
 
-_FILLED = [int(0.75 * value + 0.25 * channel) for channel in PRED_COLOR for value in range(256)]
-"""What the light fill makes of every value, channel by channel."""
+Color = tuple[int, int, int]
+"""Red, green and blue."""
 
 _MAX_FACTOR = 32
 _LINE_HEIGHT = 13
@@ -44,15 +44,32 @@ def draw_overlay(
         (k H, k W, 3) uint8, and below it the lines of the caption. k is 1 for images at least 256 pixels wide, else the
         smallest whole number that makes them so (at most 32).
     """
-    factor = min(_MAX_FACTOR, math.ceil(MIN_WIDTH / image.shape[1]))
-    picture = Image.fromarray(_enlarge((np.clip(image, 0, 1) * 255).round().astype(np.uint8), factor))
+    picture, factor = _enlarged(image)
     if pred is not None:
-        inside = _enlarge(pred > 0, factor)
-        picture.paste(picture.point(_FILLED), mask=Image.fromarray(inside))
-        _draw_outline(picture, inside, PRED_COLOR)
+        _draw_mask(picture, _enlarge(pred > 0, factor), PRED_COLOR)
     if truth is not None:
         _draw_outline(picture, _enlarge(truth > 0, factor), TRUTH_COLOR)
     return _add_caption(np.asarray(picture), caption)
+
+
+def draw_masks(
+    image: np.ndarray, masks: Sequence[np.ndarray], colors: Sequence[Color], captions: Sequence[str] = ()
+) -> np.ndarray:
+    """Draw several masks on an image, each in its color, as :func:`draw_overlay` draws a prediction.
+
+    Args:
+        image: (H, W, 3) float in [0, 1], upright.
+        masks: (H, W) each, set where above 0.
+        colors: of the masks.
+        captions: one for each mask, which are written below behind a square of its color; or none.
+    """
+    picture, factor = _enlarged(image)
+    for mask, color in zip(masks, colors, strict=True):
+        _draw_mask(picture, _enlarge(mask > 0, factor), color)
+    drawn = np.asarray(picture)
+    for caption, color in zip(captions, colors, strict=False):
+        drawn = _add_caption(drawn, caption, color)
+    return drawn
 
 
 def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 4) -> np.ndarray:
@@ -68,11 +85,23 @@ def contact_sheet(pictures: Sequence[np.ndarray], columns: int = 4) -> np.ndarra
     return sheet
 
 
+def _enlarged(image: np.ndarray) -> tuple[Image.Image, int]:
+    """Return an image (H, W, 3) in [0, 1] as a picture that is wide enough, and how many times as large it is."""
+    factor = min(_MAX_FACTOR, math.ceil(MIN_WIDTH / image.shape[1]))
+    return Image.fromarray(_enlarge((np.clip(image, 0, 1) * 255).round().astype(np.uint8), factor)), factor
+
+
+def _draw_mask(picture: Image.Image, inside: Mask, color: Color) -> None:
+    filled = [int(0.75 * value + 0.25 * channel) for channel in color for value in range(256)]
+    picture.paste(picture.point(filled), mask=Image.fromarray(inside))
+    _draw_outline(picture, inside, color)
+
+
 def _enlarge(array: np.ndarray, factor: int) -> np.ndarray:
     return array if factor == 1 else array.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def _draw_outline(picture: Image.Image, mask: Mask, color: tuple[int, int, int]) -> None:
+def _draw_outline(picture: Image.Image, mask: Mask, color: Color) -> None:
     """Draw in the box around the mask alone, which is smaller than a photograph."""
     width = max(1, round(min(mask.shape) / 256))
     box = box_around(mask, width)
@@ -81,14 +110,18 @@ def _draw_outline(picture: Image.Image, mask: Mask, color: tuple[int, int, int])
         picture.paste(color, (box[1].start, box[0].start), Image.fromarray(outline))
 
 
-def _add_caption(picture: np.ndarray, caption: str) -> np.ndarray:
-    lines = _wrap(caption, picture.shape[1] - 2 * _MARGIN)
+def _add_caption(picture: np.ndarray, caption: str, color: Color | None = None) -> np.ndarray:
+    """Write a caption below a picture; a color is shown by a square in front of it."""
+    left = _MARGIN if color is None else _LINE_HEIGHT + _MARGIN
+    lines = _wrap(caption, picture.shape[1] - left - _MARGIN)
     if not lines:
         return picture
     strip = Image.new("RGB", (picture.shape[1], len(lines) * _LINE_HEIGHT + 2 * _MARGIN), _BACKGROUND)
     draw = ImageDraw.Draw(strip)
+    if color is not None:
+        draw.rectangle((_MARGIN, _MARGIN + 2, _LINE_HEIGHT - 1, _LINE_HEIGHT), fill=color)
     for number, line in enumerate(lines):
-        draw.text((_MARGIN, _MARGIN + number * _LINE_HEIGHT), line, fill=(240, 240, 240))
+        draw.text((left, _MARGIN + number * _LINE_HEIGHT), line, fill=(240, 240, 240))
     return np.concatenate([picture, np.asarray(strip)])
 
 

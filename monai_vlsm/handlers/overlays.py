@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,19 @@ def upright_pictures(image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.
     picture, mask = (_one_picture(item, view, best) for item in (image, pred))
     truth = None if label is None else _one_picture(label, view, best)[0].cpu().numpy()
     return _channels_last(as_unit(picture)), mask[0].cpu().numpy(), truth
+
+
+def upright_case(image: Any, masks: Sequence[torch.Tensor]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return an image (H, W, 3) in [0, 1] and several masks (H, W), upright.
+
+    Args:
+        image: (C, W, H[, D]) as it was loaded.
+        masks: bool (1, W, H[, D]); of a volume the slice with most pixels that are in any is shown.
+    """
+    view = UprightView.of(image)
+    best = _largest_slice(reduce(torch.logical_or, masks)) if image.ndim == 4 else 0
+    picture, *others = (_one_picture(item, view, best) for item in (image, *masks))
+    return _channels_last(as_unit(picture)), [mask[0].cpu().numpy() for mask in others]
 
 
 def _one_picture(image: torch.Tensor, view: UprightView, index: int) -> torch.Tensor:

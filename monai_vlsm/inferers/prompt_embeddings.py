@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.text import tokenize
@@ -67,12 +69,23 @@ class PromptEmbeddings:
 
     def _known_to(self, network: CLIPSegNetwork) -> dict[Any, torch.Tensor]:
         """Return the embeddings that ``network`` would make again as it is now."""
-        tensors = [*network.parameters(), *network.buffers()]
+        tensors = list(_tensors_of(network))
         kept = self._kept
         if kept.state != _state_of(network, tensors):
             memory = [tensor.detach() for tensor in tensors]
             self._kept = kept = _Kept(_state_of(network, memory), memory, {})
         return kept.embeddings
+
+
+def _tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
+    """Yield parameters and buffers; ``parameters()`` names them all, which takes as long as a small network runs."""
+    modules: list[nn.Module | None] = [network]
+    while modules:
+        module = modules.pop()
+        if module is not None:
+            yield from (tensor for tensor in module._parameters.values() if tensor is not None)
+            yield from (tensor for tensor in module._buffers.values() if tensor is not None)
+            modules += module._modules.values()
 
 
 def _state_of(network: CLIPSegNetwork, tensors: list[torch.Tensor]) -> list[Any]:

@@ -88,7 +88,7 @@ class PromptInferer(Inferer):
             segment = self._segmenter(network, bare, self._wordings(prompt), inputs.device)
             parts = upright_parts(image, view, self.batch_size)
             logits = (segment(network_input(pictures, image_size)) for pictures in parts)
-            write_stored(_scored(logits, *scorers[index : index + 1]), view, result[index, 0])
+            write_stored(scored(logits, *scorers[index : index + 1]), view, result[index, 0])
         if isinstance(inputs, MetaTensor) or scorers:
             like = MetaTensor([]).copy_meta_from(inputs, copy_attr=False)
             result = convert_to_dst_type(result, like, device=result.device)[0]
@@ -165,7 +165,7 @@ def _tokens(network: Any, prompt: Prompt, device: torch.device) -> list[torch.Te
     return [None if part is None else part.to(device) for part in tokens]
 
 
-def _scored(parts: Iterable[list[torch.Tensor]], scorer: CaseScorer | None = None) -> Iterator[torch.Tensor]:
+def scored(parts: Iterable[list[torch.Tensor]], scorer: CaseScorer | None = None) -> Iterator[torch.Tensor]:
     """Pass on the logits of the prompt itself, and show those of all its wordings to the scorer."""
     for logits in parts:
         if scorer is not None:

@@ -3,7 +3,7 @@
 from monai_vlsm.pages.cells import Interval
 from monai_vlsm.pages.markup import Markup
 from monai_vlsm.pages.page import Page
-from monai_vlsm.pages.pictures import Picture
+from monai_vlsm.pages.pictures import Picture, PictureFile
 from monai_vlsm.pages.plots import Line, histogram, line_plot, reliability_diagram, risk_coverage_plot
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Markup",
     "Page",
     "Picture",
+    "PictureFile",
     "histogram",
     "line_plot",
     "reliability_diagram",

@@ -10,13 +10,15 @@ from pathlib import Path
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.pages.cells import Interval, is_numeric, shown
 from monai_vlsm.pages.markup import Markup, element, escaped, joined
-from monai_vlsm.pages.pictures import Picture, picture_row
+from monai_vlsm.pages.pictures import Picture, PictureFile, picture_row
 
 MOST_ROWS = 1000
 """Of a table; further ones are counted and left out."""
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 """Browsers load nothing but the pictures inside, and run nothing, whatever should ever get in."""
+_POLICY_WITH_FILES = "default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"
+"""The same, and pictures from where the page itself comes from."""
 
 
 class Page:
@@ -37,11 +39,13 @@ class Page:
     Args:
         title: what it is about.
         lead: a sentence below the title.
+        with_files: whether it shows pictures of files beside it.
     """
 
-    def __init__(self, title: str, lead: str = "") -> None:
+    def __init__(self, title: str, lead: str = "", with_files: bool = False) -> None:
         self.title = title
         self.lead = lead
+        self.with_files = with_files
         self._sections: list[tuple[str, list[Markup]]] = []
 
     def section(self, title: str) -> None:
@@ -104,7 +108,7 @@ class Page:
         yield
         parts[start:] = [element("div", *parts[start:], class_="beside")]
 
-    def pictures(self, pictures: Sequence[Picture]) -> None:
+    def pictures(self, pictures: Sequence[Picture | PictureFile]) -> None:
         """Add pictures beside each other."""
         self._add(picture_row(pictures))
 
@@ -125,7 +129,7 @@ class Page:
         lead = element("p", self.lead, class_="lead") if self.lead else ""
         sections = (element("section", element("h2", title, id=place), *parts) for place, title, parts in places)
         body = element("body", element("header", element("h1", self.title), lead), contents, element("main", *sections))
-        return f"<!DOCTYPE html>\n{element('html', _head(self.title), body, lang='en')}\n"
+        return f"<!DOCTYPE html>\n{element('html', _head(self.title, self.with_files), body, lang='en')}\n"
 
     def write(self, path: str | Path) -> None:
         """Write the page, whole or not at all.
@@ -155,12 +159,12 @@ def _cell(value: object) -> Markup:
     return joined(middle, " ", element("small", bounds)) if bounds else escaped(middle)
 
 
-def _head(title: str) -> Markup:
+def _head(title: str, with_files: bool) -> Markup:
     style = files(__package__).joinpath("style.css").read_text(encoding="utf-8")
     return element(
         "head",
         element("meta", charset="utf-8"),
-        element("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        element("meta", http_equiv="Content-Security-Policy", content=_POLICY_WITH_FILES if with_files else _POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", escaped(title, 200)),
         element("style", Markup(style)),

@@ -1,4 +1,4 @@
-"""Pictures inside a page: decoded and encoded anew, so that nothing of a file but its pixels gets in."""
+"""Pictures of a page: inside it, encoded anew, so that nothing of a file but its pixels gets in; or beside it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,7 +38,22 @@ class Picture:
     caption: str = ""
 
 
-def picture_row(pictures: Sequence[Picture]) -> Markup:
+@dataclass(frozen=True)
+class PictureFile:
+    """A picture in a file beside the page, which is loaded when a reader comes near it.
+
+    Args:
+        file: path below the folder of the page, with forward slashes.
+        alt: what it shows, for those who cannot see it.
+        caption: text or markup, written below.
+    """
+
+    file: str
+    alt: str
+    caption: str = ""
+
+
+def picture_row(pictures: Sequence[Picture | PictureFile]) -> Markup:
     """Return pictures beside each other, in as many rows as the screen needs.
 
     Raises:
@@ -56,8 +72,12 @@ def data_uri(pixels: NDArray[np.uint8] | str | Path) -> Markup:
     return Markup(f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}")
 
 
-def _figure(picture: Picture) -> Markup:
-    image = element("img", src=data_uri(picture.pixels), alt=picture.alt)
+def _figure(picture: Picture | PictureFile) -> Markup:
+    if isinstance(picture, PictureFile):
+        address = quote(picture.file.encode("utf-8", "surrogateescape"))
+        image = element("img", src=Markup(address), alt=picture.alt, loading="lazy", class_="file")
+    else:
+        image = element("img", src=data_uri(picture.pixels), alt=picture.alt)
     return element("figure", image, element("figcaption", picture.caption) if picture.caption else "")
 
 

@@ -25,8 +25,6 @@ _SAME_SETTINGS = {
     "prompt_level": "prompt levels",
     "surface_tolerance_pixels": "tolerances of the surface Dice",
 }
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the beginning of a formula."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def as_text(comparison: Comparison) -> str:
 def write_differences(comparison: Comparison, path: Path) -> None:
     """Write a row per case: all metrics of all runs, and the differences from the first.
 
-    Texts that a spreadsheet would take for formulas begin with an apostrophe; undefined values are empty.
+    Undefined values are empty.
     """
     rows = list(_differences(comparison))
     write_table(path, list(rows[0]), rows)
@@ -165,8 +163,7 @@ def _told(settings: Mapping[str, Any]) -> str:
 def _differences(comparison: Comparison) -> Iterator[dict[str, Any]]:
     first = comparison.runs[0]
     for at, (case, group) in enumerate(zip(first.cases, first.groups or [""] * len(first.cases), strict=True)):
-        texts = {"image": case.image, "label": case.label, "group": group, "prompt": case.prompt}
-        row: dict[str, Any] = {name: harmless(text) for name, text in texts.items()}
+        row: dict[str, Any] = {"image": case.image, "label": case.label, "group": group, "prompt": case.prompt}
         for metric, values in first.metrics.items():
             numbers = [float(run.metrics[metric][at]) for run in comparison.runs]
             named = dict(zip((f"{letter} {metric}" for letter in comparison.letters), numbers, strict=True))
@@ -177,11 +174,6 @@ def _differences(comparison: Comparison) -> Iterator[dict[str, Any]]:
 
 def _later(comparison: Comparison, numbers: Sequence[float]) -> Iterator[tuple[str, float]]:
     yield from zip(comparison.letters[1:], numbers[1:], strict=True)
-
-
-def harmless(text: str) -> str:
-    """Return a text for a cell of a table: behind an apostrophe where a spreadsheet would take it for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _corrected(tests: Sequence[Mapping[str, Paired]], p_value: str) -> list[dict[str, float | None]]:

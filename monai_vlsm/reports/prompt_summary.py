@@ -10,7 +10,6 @@ from typing import Any
 from monai_vlsm.data.names import stem_of
 from monai_vlsm.data.tables import write_table
 from monai_vlsm.pages import Interval, Page, Picture
-from monai_vlsm.reports.compare import harmless
 from monai_vlsm.reports.prompt_answers import Row
 from monai_vlsm.reports.prompt_groups import ABOUT, FULL, NOTHING
 from monai_vlsm.statistics import summarize
@@ -56,10 +55,8 @@ def _described(group: str, rows: Sequence[Row]) -> dict[str, Any]:
 
 def write_tables(rows: Sequence[Row], summary: Mapping[str, Any], folder: Path) -> None:
     """Write ``per_prompt.csv`` and ``summary.json``."""
-    texts = ("image", "label", "patient", "prompt", "group")
     told = ({name: row[name] for name in COLUMNS if name in row} for row in rows)
-    harmless_rows = ({**row, **{name: harmless(row[name]) for name in texts}} for row in told)
-    write_table(folder / "per_prompt.csv", COLUMNS, harmless_rows)
+    write_table(folder / "per_prompt.csv", COLUMNS, told)
     (folder / "summary.json").write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
 
 

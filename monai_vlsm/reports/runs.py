@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from monai_vlsm.bundle.files import parse_json, read_file
+from monai_vlsm.data.tables import as_written
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.statistics.columns import CASE, SCORES
 from monai_vlsm.statistics.intervals import Floats
@@ -130,7 +131,7 @@ def _rows(text: str, table: Path) -> Iterator[dict[str, str]]:
     for at, values in enumerate(reader, 2):
         if len(values) != len(header):
             raise DataError(f"{str(table)!r}, row {at}: expected {len(header)} values, got {len(values)}: is it whole?")
-        yield dict(zip(header, values, strict=True))
+        yield dict(zip(header, map(as_written, values), strict=True))
 
 
 def _number(row: Mapping[str, str], name: str, table: Path, at: int) -> float:

@@ -57,9 +57,7 @@ class SaveImageMaskd(SaveImaged):
             if is_raster(source):
                 Image.fromarray(array.T * 255).save(part)
             else:
-                array = array[..., 0] if mask.meta.get(TWO_DIMENSIONAL) else array
-                affine = np.asarray(mask.meta.get("original_affine", mask.affine), dtype=float)
-                nibabel.save(nibabel.Nifti1Image(array, affine), part)
+                save_volume(array, mask, part)
         self._written[path] = source
         mask.meta[MetaKeys.SAVED_TO] = str(path)
 
@@ -82,6 +80,23 @@ class SqueezePictured(MapTransform):
         for key in self.key_iterator(result):
             result[key] = result[key][0] if result[key].ndim == 3 else result[key]
         return result
+
+
+def save_volume(values: np.ndarray, image: Any, path: Path, slope: float | None = None) -> None:
+    """Write values as NIfTI into the space of the image that they belong to.
+
+    Args:
+        values: (W, H, D) of any type that NIfTI has.
+        image: MetaTensor (C, W, H, D) as it was loaded; of a file with two axes, values get two as well.
+        path: of the file.
+        slope: what readers multiply the values with; None leaves them.
+    """
+    values = values[..., 0] if image.meta.get(TWO_DIMENSIONAL) else values
+    affine = np.asarray(image.meta.get("original_affine", image.affine), dtype=float)
+    volume = nibabel.Nifti1Image(values, affine)
+    if slope is not None:
+        volume.header.set_slope_inter(slope, 0.0)
+    nibabel.save(volume, path)
 
 
 def _names(source: Path) -> Iterator[str]:

@@ -36,6 +36,7 @@ CASES = {
     "cached_bytes": "loop_cases",
     "cached_features": "loop_cases",
     "predict_command": "command_cases",
+    "archive": "command_cases",
     "evaluation": "command_cases",
     "methods": "network_cases",
     "sizes": "size_cases",

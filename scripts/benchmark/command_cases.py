@@ -12,17 +12,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from bench import Bench, Row
+from bench import Bench, Row, in_turn, time_rows
 from loop_cases import CONFIGS
 from PIL import Image
+from sides import build_ours
 
 from monai_vlsm.data.datalist import write_datalist
 from monai_vlsm.data.phantom import draw_phantom
 from monai_vlsm.data.prompts import prompts_from_mask
 from monai_vlsm.networks import build_network
+from monai_vlsm.predicting.jobs import make_jobs
+from monai_vlsm.predicting.local import run_local
+from monai_vlsm.predicting.plan import Plan
+from monai_vlsm.predicting.sources import find_sources
+from monai_vlsm.predictor import Predictor
 
 PICTURES = 41
 """For ``predict``; of 512 x 512."""
+ARCHIVE = 200
+"""Pictures that are segmented into files; with the network of the paper's size a twentieth of them."""
+PROMPTS = ("cyst", "bright mass", "calf muscle", "a dark spot", "tumor at the left")
 BEYOND_IMPORTS = """
 import sys, time
 import monai.bundle, monai.engines
@@ -51,6 +60,40 @@ def predict_command(bench: Bench, precision: str) -> list[Row]:
         Row(f"predict on {number} pictures of {size} x {size}, beyond the imports", "", "CPU s", beyond),
         Row("importing MONAI and transformers", "", "CPU s", imports),
     ]
+
+
+def archive(bench: Bench, precision: str) -> list[Row]:
+    """Time segmenting pictures of 512 x 512 into files, beside the predictor alone, and five prompts beside one."""
+    number, size = (2, 64) if bench.toy else (ARCHIVE, 512)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "images").mkdir()
+        for index in range(number):
+            _picture(index, (size, size))[0].save(folder / "images" / f"{index}.png")
+        files = sorted((folder / "images").iterdir())
+        rows = _archive_rows("tiny", Predictor(build_network("dense", "tiny"), bench.device), files, bench, precision)
+        if not bench.toy:
+            large = Predictor(build_ours(bench, precision), bench.device)
+            rows += _archive_rows("the paper's size", large, files[: number // 20], bench, precision)
+    return rows
+
+
+def _archive_rows(name: str, predictor: Predictor, files: list[Path], bench: Bench, precision: str) -> list[Row]:
+    predictor.min_presence = 0.0
+    plan = Plan(out=str(files[0].parents[1] / "masks"), bundle="", overwrite=True)
+    sources = find_sources(files)
+
+    def alone() -> None:
+        for file in files:
+            predictor.set_image(file).predict(PROMPTS[0])
+
+    def to_files(prompts: int) -> None:
+        run_local(make_jobs(sources, PROMPTS[:prompts]), plan, predictor)
+
+    what = f"{len(files)} images, {name}"
+    bare, one, five = in_turn(bench, alone, lambda: to_files(1), lambda: to_files(5))
+    rows = time_rows(bench, f"{what}: into files, beside the predictor alone", precision, one, bare)
+    return rows + time_rows(bench, f"{what}: 5 prompts, beside one", precision, five, one)
 
 
 def evaluation(bench: Bench, precision: str) -> list[Row]:

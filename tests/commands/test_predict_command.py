@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 import shutil
+import signal
+import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +22,7 @@ from PIL import Image
 from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import as_literal
 from monai_vlsm.bundle import open as bundle_open
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError, UserError
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor
 
@@ -106,20 +110,25 @@ def hostile_texts(ran: Path) -> dict[str, str]:
     }
 
 
-def test_what_was_checked_is_what_is_run(bundle, tmp_path, monkeypatch):
-    """Files that change after they were read do not matter: there is no second reading."""
-    read = bundle_open.read_without_foreign_code
+@pytest.mark.parametrize("readings", [1, 2])
+def test_what_was_checked_is_what_is_run(bundle, tmp_path, monkeypatch, readings):
+    """Files that change after they were read do not matter; one that is read again is checked again."""
+    read, left = bundle_open.read_without_foreign_code, [readings]
 
     def swap_after_reading(path):
         config = read(path)
-        for name, text in hostile_texts(tmp_path / "ran").items():
-            (Path(path).parent / name).write_text(text)
+        left[0] -= 1
+        if not left[0]:
+            for name, text in hostile_texts(tmp_path / "ran").items():
+                (Path(path).parent / name).write_text(text)
         return config
 
     monkeypatch.setattr(bundle_open, "read_without_foreign_code", swap_after_reading)
     write_picture("image.png")
-    main(["predict", "image.png", "--bundle", str(bundle)])
-    assert Path("masks/image_mask.png").is_file()
+    with nullcontext() if readings == 2 else pytest.raises(DataError, match="was refused, and nothing in it was run"):
+        main(["predict", "image.png", "--bundle", str(bundle)])
+    assert left == [0]
+    assert Path("masks/image_mask.png").is_file() == (readings == 2)
     assert not (tmp_path / "ran").exists()
 
 
@@ -152,7 +161,7 @@ def test_a_python_module_in_a_bundle_is_refused(bundle, tmp_path, link):
 
 def test_a_trusted_bundle_is_run_as_it_is(bundle, tmp_path):
     config = json.loads((bundle / "configs" / "inference.json").read_text())
-    config["run"].append(f"$open({str(tmp_path / 'ran')!r}, 'w').close()")
+    config["min_presence"] = f"$open({str(tmp_path / 'ran')!r}, 'w').close()"
     (bundle / "configs" / "inference.json").write_text(json.dumps(config))
     write_picture("image.png")
     main(["predict", "image.png", "--bundle", str(bundle), "--trust"])
@@ -199,6 +208,143 @@ def test_values_that_cannot_be_are_told_in_one_message(bundle, options, message)
     with pytest.raises(DataError, match=re.escape(message)):
         mask_of(bundle, *options)
     assert not Path("masks").exists()
+
+
+MIXED = (("a.png", 3), ("b.jpg", 4), ("more/c.tif", 5), ("more/d.bmp", 6))
+
+
+@pytest.fixture
+def mixed(bundle) -> Path:
+    """A folder of pictures of several formats, two of which are broken."""
+    for name, seed in MIXED:
+        (path := Path("images", name)).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(seed).integers(0, 256, (48, 64), dtype=np.uint8)).save(path)
+    Path("images/broken.png").write_bytes(b"no picture")
+    Path("images/more/gone.png").symlink_to("nowhere")
+    return Path("images")
+
+
+def predict(bundle: Path, *options: str) -> int:
+    return main(["predict", "--bundle", str(bundle), *options])
+
+
+def rows(out: str = "masks") -> list[dict[str, str]]:
+    with Path(out, "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def times(out: str = "masks") -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in Path(out).rglob("*") if path.suffix in (".png", ".gz")}
+
+
+def test_broken_images_are_named_and_the_others_are_segmented(bundle, mixed, capsys):
+    assert predict(bundle, str(mixed), "--prompt", "cyst", "--prompt", "mass") == 1
+    told = {row["image"].rpartition("images/")[2] for row in rows() if row["error"]}
+    assert told == {"broken.png", "more/gone.png"}
+    assert sum(Path("masks", row["mask"]).is_file() for row in rows() if not row["error"]) == 8
+    shown = capsys.readouterr()
+    assert "6 images: 4 segmented, 0 finished before, 2 failed" in shown.out
+    assert re.search(r"broken\.png: .*it is no picture", shown.err)
+
+
+def test_a_second_run_segments_nothing_again(bundle, mixed, capsys):
+    predict(bundle, str(mixed), "--overlays", "0")
+    before = times()
+    assert predict(bundle, str(mixed), "--overlays", "0") == 1
+    assert times() == before
+    assert "0 segmented, 4 finished before, 2 failed" in capsys.readouterr().out
+    for name in ("broken.png", "more/gone.png"):
+        (mixed / name).unlink()
+    assert predict(bundle, str(mixed), "--overlays", "0") == 0
+
+
+def test_overwrite_segments_all_again(bundle, mixed):
+    predict(bundle, str(mixed))
+    before = times()
+    predict(bundle, str(mixed), "--overwrite")
+    after = times()
+    assert before.keys() == after.keys()
+    assert all(before[name] < after[name] for name in before)
+
+
+def test_all_kinds_of_results_at_once(bundle, mixed):
+    options = ["--label-map", "--probabilities", "--html", "--overlays", "2", "--paraphrases", "2"]
+    predict(bundle, str(mixed), "--prompt", "cyst", "--prompt", "mass", "--priority", "mass", *options)
+    found = {path.relative_to("masks").as_posix() for path in Path("masks").rglob("[!.]*") if path.is_file()}
+    found = {name for name in found if not name.startswith(".records")}
+    assert {"results.csv", "results.html", "labels.json", "overlays.png", "overlays/a.png"} <= found
+    assert {"a_cyst.png", "a_mass_probability.png", "a_labels.png", "thumbnails/more/d.jpg"} <= found
+    assert {bool(row["agreement"]) for row in rows() if not row["error"]} == {True}
+    assert len([name for name in found if name.startswith("overlays/")]) == 2
+
+
+def test_a_file_of_jobs_says_what_is_asked_of_which_image(bundle, mixed):
+    Path("jobs.csv").write_text("image,prompt,label\nimages/a.png,a cyst,cyst\nimages/b.jpg,a mass,mass\n")
+    assert predict(bundle, "--jobs", "jobs.csv") == 0
+    assert [(row["prompt"], row["label"], row["mask"]) for row in rows()] == [
+        ("a cyst", "cyst", "images/a_cyst.png"),
+        ("a mass", "mass", "images/b_mass.png"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "expected either images or --jobs"),
+        (["images", "--jobs", "jobs.csv"], "expected either images or --jobs"),
+        (["--jobs", "jobs.csv", "--prompt", "x"], "expected --prompt or --jobs, not both"),
+        (["images", "--overlays", "-1"], "'overlays' must be a whole number"),
+        (["images", "--batch-size", "0"], "'batch_size' must be a whole number"),
+        (["images", "--paraphrases", "99"], "'paraphrases' must be a whole number"),
+        (["images", "--device", "toaster"], "'device' must be"),
+        (["images", "--precision", "int3"], "'precision' must be"),
+        (["images", "--priority", "nobody"], "--priority names 'nobody'"),
+        (["images", "--prompt", "x", "--prompt", "x"], "'x' is given 2 times"),
+        (["images", "images/missing.png"], "is missing"),
+        (["images", "--out", "images"], "lies in the folder of the results"),
+    ],
+)
+def test_what_cannot_be_asked_is_told_before_anything_is_written(bundle, mixed, options, message):
+    with pytest.raises(UserError, match=re.escape(message)):
+        predict(bundle, *options)
+    assert not Path("masks").exists()
+
+
+KILLED = """
+import os, signal, sys
+from monai_vlsm.predicting import write
+from monai_vlsm.__main__ import main
+written = []
+original = write._write_mask
+def write_mask(*arguments):
+    written.append(1)
+    if len(written) == int(sys.argv[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    original(*arguments)
+write._write_mask = write_mask
+main(sys.argv[2:])
+"""
+
+
+def test_what_was_killed_goes_on_where_it_was_and_nothing_is_torn(bundle, mixed):
+    """Killed between the two masks of the third image."""
+    arguments = ["predict", str(mixed), "--bundle", str(bundle), "--prompt", "cyst", "--prompt", "mass"]
+    command = [sys.executable, "-c", KILLED, "6", *arguments]
+    killed = subprocess.run(command, check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    before = times()
+    assert 4 <= len(before) < 8
+    assert not Path("masks/results.csv").exists()
+    main(arguments)
+    predictor = Predictor.from_bundle(bundle, device="cpu")
+    for name, _ in MIXED:
+        predictor.set_image(mixed / name)
+        for prompt in ("cyst", "mass"):
+            mask = np.asarray(Image.open(f"masks/{Path(name).with_suffix('')}_{prompt}.png")) > 0
+            np.testing.assert_array_equal(mask, predictor.predict(prompt).mask)
+    assert len(rows()) == 12
+    assert sum(times()[name] == before[name] for name in before if "overlays" not in name) >= 4
+    assert not list(Path("masks").rglob(".*.part.*"))
 
 
 def test_a_calibration_of_another_checkpoint_is_refused(bundle):

@@ -211,3 +211,12 @@ def test_a_folder_that_cannot_be_written_is_named_and_not_locked(tmp_path, monke
     for _ in range(2):
         with pytest.raises(DataError, match="the disk is full"):
             lock.acquire()
+
+
+def test_another_work_has_a_lock_and_words_of_its_own(tmp_path):
+    FolderLock(tmp_path).acquire()
+    first, second = (FolderLock(tmp_path, "prediction", "choose another folder") for _ in range(2))
+    first.acquire()
+    with pytest.raises(DataError, match=r"a prediction writes into .*, or choose another folder\."):
+        second.acquire()
+    first.release()

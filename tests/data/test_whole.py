@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from monai_vlsm.data import whole
 from monai_vlsm.data.whole import new_folder, replace_whole
 from monai_vlsm.errors import DataError
 
@@ -84,3 +85,10 @@ def test_a_place_that_cannot_be_is_a_named_error(tmp_path, name):
     (tmp_path / "a.txt").touch()
     with pytest.raises(DataError, match="cannot write"):
         fail_half_way(tmp_path / name, KeyError())
+
+
+def test_where_others_tidy_up_the_folder_is_not_searched(tmp_path, monkeypatch):
+    monkeypatch.setattr(whole, "remove_abandoned", lambda *_: pytest.fail("searched"))
+    with replace_whole(tmp_path / "a.txt", tidy=False) as part:
+        part.write_text("x")
+    assert (tmp_path / "a.txt").read_text() == "x"

@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from monai_vlsm.handlers.drawing import MAX_WIDTH, MIN_WIDTH, PRED_COLOR, TRUTH_COLOR, contact_sheet, draw_overlay
+from monai_vlsm.handlers.drawing import (
+    MAX_WIDTH,
+    MIN_WIDTH,
+    PRED_COLOR,
+    TRUTH_COLOR,
+    contact_sheet,
+    draw_masks,
+    draw_overlay,
+)
 
 LONG = "One medium circle shaped malignant tumor at the upper left of the breast ultrasound image, seen from the side"
 
@@ -230,3 +238,19 @@ def test_the_rest_of_a_sheet_is_dark():
 def test_a_sheet_of_photographs_is_no_wider_than_a_screen():
     sheet = contact_sheet([colored(40, MAX_WIDTH, 200)] * 4)
     assert sheet.shape == (10, MAX_WIDTH, 3)
+
+
+def test_a_single_mask_is_drawn_as_a_prediction_is():
+    drawn = draw_masks(gray(20, 300), [block(20, 300)], [PRED_COLOR])
+    np.testing.assert_array_equal(drawn, draw_overlay(gray(20, 300), block(20, 300)))
+
+
+def test_every_mask_has_its_color_and_a_caption_behind_a_square_of_it():
+    colors = [(255, 0, 0), (0, 0, 255)]
+    masks = [block(40, 300), np.roll(block(40, 300), 20, axis=0)]
+    drawn = draw_masks(gray(40, 300), masks, colors, ["polyp", "tool"])
+    picture, captions = drawn[:40], drawn[40:]
+    assert captions.shape[0] > 2 * 13
+    for color in colors:
+        assert is_color(picture, color).any()
+        assert is_color(captions, color).any()

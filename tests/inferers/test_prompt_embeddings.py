@@ -219,3 +219,12 @@ def test_threads_share_embeddings(network, embeddings):
         found = list(threads.map(lambda prompt: embeddings(network, prompt).detach(), prompts * 20))
     for embedding, right in zip(found, expected * 20, strict=True):
         torch.testing.assert_close(embedding, right, atol=1e-6, rtol=1e-6)
+
+
+def test_a_module_put_in_the_place_of_another_is_noticed(network, embeddings):
+    before = embeddings(network, "cyst")
+    projection = network.backbone.clip.text_projection
+    network.backbone.clip.text_projection = nn.Linear(projection.in_features, projection.out_features, bias=False)
+    after = embeddings(network, "cyst")
+    network.backbone.clip.text_projection = projection  # other tests share it
+    assert not torch.allclose(before, after)

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.pages.pictures import MOST_PIXELS, Picture, data_uri, picture_row
+from monai_vlsm.pages.pictures import MOST_PIXELS, Picture, PictureFile, data_uri, picture_row
 
 RED = np.full((4, 6, 3), (200, 0, 0), np.uint8)
 
@@ -56,3 +56,9 @@ def test_a_file_that_is_no_picture_is_refused(tmp_path, content):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(DataError, match=r"a\.png' cannot be shown"):
         data_uri(tmp_path / "a.png")
+
+
+def test_a_picture_beside_the_page_is_an_address_below_it_that_is_loaded_late():
+    row = picture_row([PictureFile('a/"#?%<\udcff.jpg', "alt")])
+    assert 'src="a/%22%23%3F%25%3C%FF.jpg"' in row
+    assert 'loading="lazy"' in row

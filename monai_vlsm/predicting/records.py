@@ -1,0 +1,182 @@
+"""What is finished: a small file for every image, written last, from which all tables are made."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from monai_vlsm.data.folder_lock import FolderLock
+from monai_vlsm.data.tables import write_table
+from monai_vlsm.data.whole import remove_abandoned_below, replace_whole
+from monai_vlsm.dicom import patient
+from monai_vlsm.errors import DataError
+from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.plan import Plan
+from monai_vlsm.predicting.targets import PAGE, TABLE, targets_of
+
+RECORDS = ".records"
+"""Folder of the records, below that of the results."""
+COLUMNS = (
+    "image",
+    "prompt",
+    "label",
+    "value",
+    "mask",
+    "pixels",
+    "mm2",
+    "ml",
+    "components",
+    "presence",
+    "mean_probability",
+    "agreement",
+    "look",
+    "emptied",
+    "seconds",
+    "error",
+)
+
+
+@contextmanager
+def only_writer(plan: Plan) -> Iterator[None]:
+    """Keep other runs from writing into the folder of the results meanwhile; every engine does.
+
+    What killed runs left unfinished is removed, and so are table and page: they come when all is there.
+
+    Raises:
+        DataError: if another run writes there.
+    """
+    lock = FolderLock(plan.folder / RECORDS, "prediction", "choose another folder with --out")
+    lock.acquire()
+    try:
+        remove_abandoned_below(plan.folder, seconds=0)
+        for name in (TABLE, PAGE):
+            (plan.folder / name).unlink(missing_ok=True)
+        yield
+    finally:
+        lock.release()
+
+
+def record_path(job: Job, plan: Plan) -> Path:
+    """Return where the record of an image lies."""
+    return plan.folder / RECORDS / f"{job.source.name}.json"
+
+
+def write_record(job: Job, plan: Plan, rows: Sequence[dict[str, Any]], seconds: float, error: str | None) -> None:
+    """Say that an image is finished; all its files must be there.
+
+    Args:
+        rows: of the table, one for each prompt, without ``seconds`` and ``error``; none after an error.
+        seconds: that reading, segmenting and writing took.
+        error: why there are no rows.
+    """
+    files = [] if error else targets_of(job, plan).all()
+    with replace_whole(record_path(job, plan), tidy=False) as part:
+        record = {
+            "fingerprint": plan.fingerprint,
+            "image": str(job.source.path),
+            "state": _state(job),
+            "asks": [list(astuple(ask)) for ask in job.asks],
+            "files": {file: (plan.folder / file).stat().st_size for file in files},
+            "rows": list(rows),
+            "seconds": round(seconds, 3),
+            "error": error,
+        }
+        part.write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def forget(job: Job, plan: Plan) -> None:
+    """Take a record back, before files of its image are written anew."""
+    record_path(job, plan).unlink(missing_ok=True)
+
+
+def read_record(job: Job, plan: Plan) -> dict[str, Any] | None:
+    """Return the record of an image, or None if there is none that can be read."""
+    try:
+        record = json.loads(record_path(job, plan).read_text(encoding="utf-8"))
+        return record if isinstance(record["rows"], list) and isinstance(record["files"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def unfinished(jobs: Sequence[Job], plan: Plan) -> list[Job]:
+    """Return the images that are still to be segmented; what failed is tried again.
+
+    Raises:
+        DataError: if results of another image are in the place of those of one of these.
+    """
+    return [job for job in jobs if plan.overwrite or not _is_finished(job, plan)]
+
+
+def write_results(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
+    """Write the table of the images of a run from their records, and return why some failed.
+
+    Patients are in it only if this run asks for them, whatever the records say.
+
+    Raises:
+        DataError: if it cannot be written.
+    """
+    failed: dict[Job, str] = {}
+    columns = (*COLUMNS, *(patient.COLUMNS if plan.with_patient else ()))
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for job in jobs:
+            for row in rows_of(job, plan):
+                if row["error"]:
+                    failed[job] = row["error"]
+                yield {name: row.get(name) for name in columns}
+
+    with replace_whole(plan.folder / TABLE) as part:
+        write_table(part, columns, rows())
+    return failed
+
+
+def rows_of(job: Job, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the table for an image, one for each prompt."""
+    record = read_record(job, plan) or {"rows": [], "error": "it was not segmented", "seconds": None}
+    shared = {"image": str(job.source.path), "seconds": record["seconds"], "error": record["error"]}
+    known = record["rows"] if len(record["rows"]) == len(job.asks) else [{}] * len(job.asks)
+    for ask, row in zip(job.asks, known, strict=True):
+        yield {**shared, "prompt": ask.prompt, "label": ask.name, "value": ask.value, **row}
+
+
+def _is_finished(job: Job, plan: Plan) -> bool:
+    record = read_record(job, plan)
+    if record is None:
+        return False
+    state = _state(job)
+    if record.get("image") != str(job.source.path) and record.get("state") != state:
+        raise DataError(
+            f"{str(plan.folder)!r} has results of the image {record.get('image')!r} under the name "
+            f"{job.source.name!r}, which those of {str(job.source.path)!r} would get: choose another folder with --out."
+        )
+    wanted = targets_of(job, plan).all()
+    return (
+        record.get("error") is None
+        and record.get("fingerprint") == plan.fingerprint
+        and record.get("state") == state
+        and record.get("asks") == [list(astuple(ask)) for ask in job.asks]
+        and all(_size(plan.folder / file) == record["files"].get(file, -1) for file in wanted)
+    )
+
+
+def _state(job: Job) -> list[list[int]]:
+    """Return size in bytes and time of the last change of an image's files; nothing of those that are not there."""
+    found = []
+    for file in job.source.files:
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        found.append([status.st_size, status.st_mtime_ns])
+    return found
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
