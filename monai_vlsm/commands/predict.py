@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
-from monai_vlsm.bundle import find_bundle
+from monai_vlsm.bundle import bundle_folder
 from monai_vlsm.bundle.released import LOGGING
 from monai_vlsm.bundle.values import RULES, require_value
-from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
 from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _add_questions(group: Any) -> None:
 
 
 def _add_network(group: Any) -> None:
-    group.add_argument("--bundle", required=True, help="name below bundles/, or folder of a trained bundle")
+    group.add_argument("--bundle", required=True, help=BUNDLE_HELP)
     group.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
     group.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     group.add_argument("--precision", help="auto, float32, bfloat16 or float16 (default: the bundle's own)")
@@ -137,7 +137,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     require_value(RULES["overlays"], arguments.overlays, "overlays")
     asked = Plan(
         out=arguments.out,
-        bundle=str(find_bundle(arguments.bundle)),
+        bundle=str(bundle_folder(arguments.bundle)),
         backbone=arguments.backbone,
         device=arguments.device,
         precision=arguments.precision,
