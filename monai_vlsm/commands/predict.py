@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ def add_parser(commands: Any) -> None:
     _add_questions(parser.add_argument_group("what is asked"))
     _add_network(parser.add_argument_group("by which network"))
     _add_answers(parser.add_argument_group("what is written"))
+    _add_engine(parser.add_argument_group("where it is computed (docs/scale.md)"))
     parser.set_defaults(run=_run)
 
 
@@ -111,10 +112,20 @@ def _add_answers(group: Any) -> None:
     )
 
 
+def _add_engine(group: Any) -> None:
+    group.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="one process, or several with Ray, also elsewhere"
+    )
+    group.add_argument("--threads", type=_count, metavar="N", help="cores of a network (default: all; with Ray 1)")
+    group.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
+    group.add_argument(
+        "--workers", type=_count, metavar="N", help="processes of Ray (default: one per GPU, else cores / threads)"
+    )
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from monai_vlsm.predicting.finish import finish
     from monai_vlsm.predicting.labels import require_known_labels
-    from monai_vlsm.predicting.local import run_local
     from monai_vlsm.predicting.records import unfinished
     from monai_vlsm.predicting.targets import require_apart
 
@@ -125,7 +136,7 @@ def _run(arguments: argparse.Namespace) -> int:
     require_known_labels(jobs, plan)
     todo = unfinished(jobs, plan)
     if todo:
-        run_local(todo, plan)
+        _segment(todo, plan, arguments)
     failed = finish(jobs, plan)
     _tell(len(jobs), len(todo), failed, plan)
     return int(bool(failed))
@@ -170,6 +181,22 @@ def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
     return make_jobs(find_sources(arguments.images, plan.folder), arguments.prompt or [plan.prompt], arguments.overlays)
 
 
+def _segment(jobs: Sequence[Job], plan: Plan, arguments: argparse.Namespace) -> None:
+    import torch
+
+    from monai_vlsm.predicting.local import run_local
+    from monai_vlsm.predicting.ray_engine import run_ray
+
+    if arguments.engine == "ray":
+        run_ray(jobs, plan, arguments.address, arguments.workers, arguments.threads or 1)
+        return
+    if arguments.address or arguments.workers:
+        raise DataError("--address and --workers are for --engine ray.")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    run_local(jobs, plan)
+
+
 def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None:
     """Say how many images there are now, and which ones are missing."""
     for job, error in list(failed.items())[:_SHOWN_ERRORS]:
@@ -179,6 +206,12 @@ def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None
     done = f"{todo - len(failed):,} segmented, {images - todo:,} finished before"
     print(f"{images:,} images: {done}, {len(failed):,} failed")
     print(f"written to {plan.folder.absolute()}")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1, 2 ..., got {text!r}")
+    return int(text)
 
 
 def _number_or_word(text: str) -> float | str:

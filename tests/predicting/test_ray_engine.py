@@ -1,0 +1,205 @@
+"""Ray gives what one process gives, whatever dies; the tests share one small cluster."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import pickle
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from predicting.ray_workers import POISON, DiesOnce, Pretends
+
+from monai_vlsm.__main__ import main
+from monai_vlsm.errors import DataError
+from monai_vlsm.networks import CLIPSegDenseAdapter
+from monai_vlsm.predicting import ray_engine
+from monai_vlsm.predicting.jobs import make_jobs
+from monai_vlsm.predicting.plan import Plan, make_plan
+from monai_vlsm.predicting.ray_engine import Setting, Worker, run_ray
+from monai_vlsm.predicting.records import read_record, unfinished
+from monai_vlsm.predicting.sources import find_sources
+
+ray = pytest.importorskip("ray")
+BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
+PATH = f"{BUNDLES.parent}{os.pathsep}{BUNDLES.parent / 'tests'}"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two cores of this machine; the address."""
+    options = {"include_dashboard": False, "object_store_memory": 80 << 20, "log_to_driver": False}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", PATH)
+        context = ray.init("local", num_cpus=2, **options)
+    yield context.address_info["gcs_address"]
+    ray.shutdown()
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / "phantom"
+    shutil.copytree(BUNDLES / "phantom", folder, ignore=shutil.ignore_patterns("eval", "models"))
+    (folder / "models").mkdir()
+    torch.manual_seed(0)
+    torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, folder / "models" / "model.pt")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory) -> Path:
+    """Twelve images in two folders, one of them damaged."""
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    (folder / "more").mkdir()
+    for number in range(12):
+        place = folder / ("more" if number % 2 else "") / f"{number}.png"
+        Image.fromarray(random.integers(0, 256, (60 + number, 80), dtype=np.uint8)).save(place)
+    content = (folder / "4.png").read_bytes()
+    (folder / "4.png").write_bytes(content[:200])
+    return folder
+
+
+@pytest.fixture
+def plan(bundle, tmp_path) -> Plan:
+    return make_plan(Plan(str(tmp_path / "masks"), str(bundle), backbone="tiny"))
+
+
+@pytest.fixture
+def jobs(images) -> list:
+    return make_jobs(find_sources([images]), ["a lesion", "nothing"])
+
+
+def predict(images, bundle, out, *options) -> int | None:
+    command = ["predict", str(images), "--bundle", str(bundle), "--backbone", "tiny", "--out", str(out)]
+    return main([*command, "--prompt", "a lesion", "--prompt", "a bright ring", "--threads", "1", *options])
+
+
+def table(out: Path) -> list[dict[str, str]]:
+    with open(out / "results.csv", encoding="utf-8", newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def files(out: Path) -> dict[str, object]:
+    """Return the content of all files but the table; records without the time that they took."""
+    found = {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    del found["results.csv"]
+    records = {name: json.loads(content) for name, content in found.items() if name.endswith(".json")}
+    assert records
+    return found | {name: {**record, "seconds": None} for name, record in records.items()}
+
+
+def test_files_and_table_are_those_of_one_process_although_a_worker_was_killed(
+    cluster, images, bundle, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(ray_engine, "Worker", DiesOnce)
+    assert predict(images, bundle, tmp_path / "ray", "--engine", "ray", "--workers", "2") == 1
+    assert Path(f"{tmp_path / 'ray'} died").exists()
+    assert predict(images, bundle, tmp_path / "local") == 1
+    assert len(table(tmp_path / "local")) == 24
+    assert table(tmp_path / "ray") == table(tmp_path / "local")
+    assert files(tmp_path / "ray") == files(tmp_path / "local")
+
+
+def test_an_image_that_workers_die_with_is_named_and_costs_no_other(cluster, images, jobs, plan, monkeypatch):
+    monkeypatch.setattr(ray_engine, "Worker", Pretends)
+    poison = replace(jobs[7], source=replace(jobs[7].source, name=POISON))
+    given = [*jobs[:7], poison, *jobs[8:]]
+    run_ray(given, plan, workers=2)
+    assert unfinished(given, plan) == [poison]
+    assert "3 processes died with this image" in (read_record(poison, plan) or {})["error"]
+
+
+DRIVER = """
+import pickle, sys
+import ray
+from predicting.ray_workers import Pretends
+from monai_vlsm.predicting import ray_engine
+ray_engine.Worker = Pretends
+ray_engine.run_ray(*pickle.loads(bytes.fromhex(sys.argv[1])), sys.argv[2], 2)
+"""
+
+
+def test_after_the_run_was_killed_another_one_does_the_rest_and_no_more(cluster, jobs, plan, tmp_path, monkeypatch):
+    argument = pickle.dumps((jobs, plan)).hex()
+    command = [sys.executable, "-c", DRIVER, argument, cluster]
+    driver = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": PATH}, stderr=subprocess.DEVNULL)
+    while len(unfinished(jobs, plan)) > 9:
+        assert driver.poll() is None
+        time.sleep(0.05)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    left = unfinished(jobs, plan)
+    assert left
+    monkeypatch.setattr(ray_engine, "Worker", Pretends)
+    run_ray(left, plan, workers=2)
+    assert not unfinished(jobs, plan)
+    assert len(Path(f"{plan.out} notes").read_text().split()) <= len(jobs) + 2  # two workers were at one image each
+
+
+def test_what_makes_all_images_impossible_ends_the_run(cluster, jobs, plan, monkeypatch):
+    monkeypatch.setattr(ray_engine, "_answers", lambda *given: iter(["", "no room for the network"]))
+    with pytest.raises(DataError, match="no room for the network"):
+        run_ray(jobs, plan, workers=1)
+
+
+def test_an_error_that_is_not_about_the_image_is_a_failure_of_the_run(plan, jobs, monkeypatch):
+    def fill(*given):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(Worker, "segment", fill)
+    (failure,) = answers(plan, jobs[0])
+    assert failure.startswith("MemoryError: no room (on ")
+
+
+def test_more_workers_than_there_are_cores_are_refused(cluster, jobs, plan):
+    with pytest.raises(DataError, match="2 workers of 2 threads need 4 cores, the cluster has 2"):
+        run_ray(jobs, plan, workers=2, threads=2)
+
+
+def answers(plan, job, **changed) -> list[str]:
+    """Return what a worker, in this process, says about an image."""
+    setting = Setting(plan, 1, ".", {}, ray_engine.version("monai_vlsm"))
+    worker = Worker(replace(setting, **changed))
+    return worker({"job": [pickle.dumps(job)]})["failure"]
+
+
+def test_a_worker_of_another_version_does_not_begin(plan, jobs):
+    (failure,) = answers(plan, jobs[0], version="9.9")
+    assert "9.9 where it was started" in failure
+
+
+def test_a_worker_with_another_bundle_does_not_begin(plan, jobs):
+    (failure,) = answers(replace(plan, fingerprint="0"), jobs[0])
+    assert "is another one than where it was started" in failure
+
+
+def test_a_worker_leaves_alone_what_is_finished(plan, jobs, monkeypatch):
+    assert answers(plan, jobs[0]) == [""]
+    monkeypatch.setattr(Worker, "segment", None)
+    assert answers(plan, jobs[0]) == [""]
+
+
+def test_without_ray_it_says_how_to_get_it(jobs, plan, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(DataError, match=r'pip install "monai_vlsm\[ray\]"'):
+        run_ray(jobs, plan)
+
+
+def test_a_cluster_that_is_not_there_is_told(jobs, plan, monkeypatch):
+    def refuse(**options):
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", refuse)
+    with pytest.raises(DataError, match=r"no Ray cluster at 'here:1' \(nobody there\).*ray start --head"):
+        run_ray(jobs, plan, "here:1")
