@@ -49,7 +49,8 @@ def _add_questions(group: Any) -> None:
     group.add_argument(
         "images",
         nargs="*",
-        help="files (PNG, JPG, TIFF, NIfTI, NRRD, DICOM ...), patterns, or folders, which are searched with all below",
+        help="files (PNG, JPG, TIFF, NIfTI, NRRD, DICOM ...), patterns, or folders, which are searched with all below; "
+        "or addresses of such elsewhere (s3://bucket/folder)",
     )
     group.add_argument(
         "--prompt", action="append", help="what to segment, such as 'polyp'; many times (default: the bundle's own)"
@@ -178,7 +179,10 @@ def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
         raise DataError("expected --prompt or --jobs, not both: a file of jobs has its prompts in it.")
     if arguments.jobs:
         return read_jobs(arguments.jobs, plan.prompt, plan.folder, arguments.overlays)
-    return make_jobs(find_sources(arguments.images, plan.folder), arguments.prompt or [plan.prompt], arguments.overlays)
+    sources = find_sources(arguments.images, plan.folder)
+    if plan.dicom_seg and any(source.remote for source in sources):
+        raise DataError("--dicom-seg reads the files of the images once more: copy them here first.")
+    return make_jobs(sources, arguments.prompt or [plan.prompt], arguments.overlays)
 
 
 def _segment(jobs: Sequence[Job], plan: Plan, arguments: argparse.Namespace) -> None:
@@ -200,7 +204,7 @@ def _segment(jobs: Sequence[Job], plan: Plan, arguments: argparse.Namespace) -> 
 def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None:
     """Say how many images there are now, and which ones are missing."""
     for job, error in list(failed.items())[:_SHOWN_ERRORS]:
-        print(f"{job.source.path}: {error}".encode("unicode_escape").decode(), file=sys.stderr)
+        print(f"{job.source.shown}: {error}".encode("unicode_escape").decode(), file=sys.stderr)
     if len(failed) > _SHOWN_ERRORS:
         print(f"and {len(failed) - _SHOWN_ERRORS:,} more, see the column 'error'", file=sys.stderr)
     done = f"{todo - len(failed):,} segmented, {images - todo:,} finished before"

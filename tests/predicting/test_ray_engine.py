@@ -6,7 +6,6 @@ import csv
 import json
 import os
 import pickle
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,23 +15,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from predicting.ray_workers import POISON, DiesOnce, Pretends
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predicting import ray_engine
 from monai_vlsm.predicting.jobs import make_jobs
-from monai_vlsm.predicting.plan import Plan, make_plan
 from monai_vlsm.predicting.ray_engine import Setting, Worker, run_ray
 from monai_vlsm.predicting.records import read_record, unfinished
 from monai_vlsm.predicting.sources import find_sources
 
 ray = pytest.importorskip("ray")
-BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
-PATH = f"{BUNDLES.parent}{os.pathsep}{BUNDLES.parent / 'tests'}"
+ROOT = Path(__file__).resolve().parents[2]
+PATH = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +40,6 @@ def cluster():
         context = ray.init("local", num_cpus=2, **options)
     yield context.address_info["gcs_address"]
     ray.shutdown()
-
-
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("bundles") / "phantom"
-    shutil.copytree(BUNDLES / "phantom", folder, ignore=shutil.ignore_patterns("eval", "models"))
-    (folder / "models").mkdir()
-    torch.manual_seed(0)
-    torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, folder / "models" / "model.pt")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -70,17 +56,12 @@ def images(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def plan(bundle, tmp_path) -> Plan:
-    return make_plan(Plan(str(tmp_path / "masks"), str(bundle), backbone="tiny"))
-
-
-@pytest.fixture
 def jobs(images) -> list:
     return make_jobs(find_sources([images]), ["a lesion", "nothing"])
 
 
 def predict(images, bundle, out, *options) -> int | None:
-    command = ["predict", str(images), "--bundle", str(bundle), "--backbone", "tiny", "--out", str(out)]
+    command = ["predict", str(images), "--bundle", str(bundle), "--out", str(out)]
     return main([*command, "--prompt", "a lesion", "--prompt", "a bright ring", "--threads", "1", *options])
 
 
