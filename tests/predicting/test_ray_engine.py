@@ -61,7 +61,7 @@ def jobs(images) -> list:
 
 
 def predict(images, bundle, out, *options) -> int | None:
-    command = ["predict", str(images), "--bundle", str(bundle), "--out", str(out)]
+    command = ["predict", str(images), f"file://{images / '0.png'}", "--bundle", str(bundle), "--out", str(out)]
     return main([*command, "--prompt", "a lesion", "--prompt", "a bright ring", "--threads", "1", *options])
 
 
@@ -86,7 +86,7 @@ def test_files_and_table_are_those_of_one_process_although_a_worker_was_killed(
     assert predict(images, bundle, tmp_path / "ray", "--engine", "ray", "--workers", "2") == 1
     assert Path(f"{tmp_path / 'ray'} died").exists()
     assert predict(images, bundle, tmp_path / "local") == 1
-    assert len(table(tmp_path / "local")) == 24
+    assert len(table(tmp_path / "local")) == 26
     assert table(tmp_path / "ray") == table(tmp_path / "local")
     assert files(tmp_path / "ray") == files(tmp_path / "local")
 
