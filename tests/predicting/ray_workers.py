@@ -14,23 +14,6 @@ from monai_vlsm.predicting.targets import targets_of
 POISON = "poison"
 
 
-class DiesOnce(Worker):
-    """The first worker that is at its second image is killed, with the first one finished."""
-
-    images = 0
-
-    def segment(self, job):
-        self.images += 1
-        if self.images == 2 and not self.marker.exists():
-            self.marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        super().segment(job)
-
-    @property
-    def marker(self):
-        return Path(f"{self.setting.plan.out} died")
-
-
 class Pretends(Worker):
     """Writes files and a record without a network, and notes that it did; dies with an image of a certain name."""
 
@@ -48,3 +31,17 @@ class Pretends(Worker):
         with open(f"{plan.out} notes", "a") as notes:
             notes.write(f"{job.source.name}\n")
         write_record(job, plan, [{"pixels": 1}] * len(job.asks), 0.2, None)
+
+
+class DiesOnce(Pretends):
+    """The first worker that is at its second image is killed, with the first one finished."""
+
+    images = 0
+
+    def segment(self, job):
+        self.images += 1
+        died = Path(f"{self.setting.plan.out} died")
+        if self.images == 2 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        super().segment(job)
