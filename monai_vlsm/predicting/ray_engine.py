@@ -237,13 +237,12 @@ def _cluster(address: str | None) -> Iterator[None]:
 def _connect(address: str | None) -> None:
     import ray
 
-    quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
+    options: dict[str, Any] = {"address": address, "logging_level": logging.ERROR, "log_to_driver": False}
     if address is None:
-        ray.init(address="local", include_dashboard=False, object_store_memory=_STORE, **quiet)
-        return
+        options |= {"address": "local", "include_dashboard": False, "object_store_memory": _STORE}
     try:
-        ray.init(address=address, **quiet)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise DataError(
-            f"there is no Ray cluster at {address!r} ({error}): start one with 'ray start --head', see docs/scale.md."
-        ) from error
+        ray.init(**options)
+    except Exception as error:  # Ray raises plain ones, too, as where it was not up within 30 seconds
+        what = "Ray did not start here" if address is None else f"there is no Ray cluster at {address!r}"
+        way_out = "on a machine that is less busy it may" if address is None else "'ray start --head' starts one"
+        raise DataError(f"{what} ({error}): {way_out}, see docs/scale.md.") from error

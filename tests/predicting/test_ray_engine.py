@@ -178,11 +178,15 @@ def test_without_ray_it_says_how_to_get_it(jobs, plan, monkeypatch):
         run_ray(jobs, plan)
 
 
-def test_a_cluster_that_is_not_there_is_told(jobs, plan, monkeypatch):
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [("here:1", r"no Ray cluster at 'here:1' \(nobody there\): 'ray start --head'"), (None, "Ray did not start here")],
+)
+def test_a_cluster_that_is_not_there_is_told(jobs, plan, monkeypatch, address, message):
     def refuse(**options):
         raise ConnectionError("nobody there")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "init", refuse)
-    with pytest.raises(DataError, match=r"no Ray cluster at 'here:1' \(nobody there\).*ray start --head"):
-        run_ray(jobs, plan, "here:1")
+    with pytest.raises(DataError, match=message):
+        run_ray(jobs, plan, address)
