@@ -1,5 +1,6 @@
 """Bundles: fill the template, find, pack, and check for foreign code. Imports no torch."""
 
+from .fetch import bundle_folder
 from .fill import filled_template, installed_versions
 from .open import (
     CALIBRATION,
@@ -17,6 +18,7 @@ __all__ = [
     "MODEL",
     "as_literal",
     "bundle_config",
+    "bundle_folder",
     "bundle_model",
     "bundle_parser",
     "filled_template",

@@ -86,11 +86,16 @@ def require_known_files(folder: str | Path) -> None:
         DataError: for another kind of file, Python modules among them, and as :func:`files_below`.
     """
     for name in files_below(folder):
-        if not _KNOWN.fullmatch(name):
+        if not is_known_file(name):
             raise DataError(
                 f"{str(Path(folder) / name)!r} is no file that bundles of this package have, and could be code that "
                 "Python finds: move it out of the bundle, or trust the bundle (trust=True, or --trust)."
             )
+
+
+def is_known_file(name: str) -> bool:
+    """Tell whether a path inside a bundle, with ``/``, is one that bundles of this package may have."""
+    return _KNOWN.fullmatch(name) is not None
 
 
 def parse_json(content: bytes, path: str | Path) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monai_vlsm.bundle import find_bundle
-from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.bundle import bundle_folder
+from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
 from monai_vlsm.errors import DataError, MissingFileError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def add_parser(commands: Any) -> None:
         description="Prepare the app folder of a MONAI Label server and print the command that starts it; see "
         "docs/slicer.md. The server works on copies of the bundles: what it learns stays in the app folder.",
     )
-    parser.add_argument("bundles", nargs="+", help="names, such as busi, or folders of bundles")
+    parser.add_argument("bundles", nargs="+", help=f"each {BUNDLE_HELP}; or the name of a data set")
     parser.add_argument("--studies", type=Path, required=True, help="folder of the images to label")
     parser.add_argument("--app", type=Path, default=Path("label_app"), help="folder to write (default: %(default)s)")
     parser.add_argument("--untrained", action="store_true", help="let bundles without models/model.pt begin untrained")
@@ -103,8 +103,8 @@ def _different(bundles: Sequence[str]) -> list[str]:
     """Return each bundle once; a server has room for one of each name."""
     by_name: dict[str, str] = {}
     for bundle in bundles:
-        folder = find_bundle(bundle).resolve()
+        folder = bundle_folder(bundle).resolve()
         other = by_name.setdefault(folder.name, bundle)
-        if find_bundle(other).resolve() != folder:
+        if bundle_folder(other).resolve() != folder:
             raise DataError(f"{other!r} and {bundle!r} have the same name, {folder.name!r}: rename the folder of one.")
     return list(by_name.values())

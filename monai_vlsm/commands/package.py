@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_model, bundle_parser, find_bundle, parsed_content
+from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_folder, bundle_model, bundle_parser, parsed_content
 from monai_vlsm.bundle.pack import (
     LARGE,
     collect,
@@ -21,7 +21,7 @@ from monai_vlsm.bundle.pack import (
 )
 from monai_vlsm.bundle.released import OWN_BACKBONE
 from monai_vlsm.bundle.trust import refuse_foreign_texts
-from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 
@@ -34,7 +34,7 @@ def add_parser(commands: Any) -> None:
         description="Write settings, texts and model of a bundle into an archive for the MONAI model zoo "
         "(docs/model_zoo.md). The same bundle always gives the same bytes.",
     )
-    parser.add_argument("bundle", help="name below bundles/, or folder of a trained bundle")
+    parser.add_argument("bundle", help=BUNDLE_HELP)
     parser.add_argument("--out", type=Path, help="archive to write (default: NAME.zip)")
     parser.add_argument("--backbone", help="the one it was trained on, if not the bundle's: hub id, folder or tiny")
     parser.add_argument("--self-contained", action="store_true", help="put the backbone inside; no hub is needed then")
@@ -44,7 +44,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    folder = find_bundle(arguments.bundle)
+    folder = bundle_folder(arguments.bundle)
     name = folder.resolve().name
     files = collect(folder)
     if not arguments.trust:

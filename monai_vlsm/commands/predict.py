@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
-from monai_vlsm.bundle import find_bundle
+from monai_vlsm.bundle import bundle_folder
 from monai_vlsm.bundle.released import LOGGING
 from monai_vlsm.bundle.values import RULES, require_value
-from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
 from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def add_parser(commands: Any) -> None:
     _add_questions(parser.add_argument_group("what is asked"))
     _add_network(parser.add_argument_group("by which network"))
     _add_answers(parser.add_argument_group("what is written"))
+    _add_engine(parser.add_argument_group("where it is computed (docs/scale.md)"))
     parser.set_defaults(run=_run)
 
 
@@ -48,7 +49,8 @@ def _add_questions(group: Any) -> None:
     group.add_argument(
         "images",
         nargs="*",
-        help="files (PNG, JPG, TIFF, NIfTI, NRRD, DICOM ...), patterns, or folders, which are searched with all below",
+        help="files (PNG, JPG, TIFF, NIfTI, NRRD, DICOM ...), patterns, or folders, which are searched with all below; "
+        "or addresses of such elsewhere (s3://bucket/folder)",
     )
     group.add_argument(
         "--prompt", action="append", help="what to segment, such as 'polyp'; many times (default: the bundle's own)"
@@ -76,7 +78,7 @@ def _add_questions(group: Any) -> None:
 
 
 def _add_network(group: Any) -> None:
-    group.add_argument("--bundle", required=True, help="name below bundles/, or folder of a trained bundle")
+    group.add_argument("--bundle", required=True, help=BUNDLE_HELP)
     group.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
     group.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     group.add_argument("--precision", help="auto, float32, bfloat16 or float16 (default: the bundle's own)")
@@ -111,10 +113,20 @@ def _add_answers(group: Any) -> None:
     )
 
 
+def _add_engine(group: Any) -> None:
+    group.add_argument(
+        "--engine", choices=("local", "ray"), default="local", help="one process, or several with Ray, also elsewhere"
+    )
+    group.add_argument("--threads", type=_count, metavar="N", help="cores of a network (default: all; with Ray 1)")
+    group.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
+    group.add_argument(
+        "--workers", type=_count, metavar="N", help="processes of Ray (default: one per GPU, else cores / threads)"
+    )
+
+
 def _run(arguments: argparse.Namespace) -> int:
     from monai_vlsm.predicting.finish import finish
     from monai_vlsm.predicting.labels import require_known_labels
-    from monai_vlsm.predicting.local import run_local
     from monai_vlsm.predicting.records import unfinished
     from monai_vlsm.predicting.targets import require_apart
 
@@ -125,7 +137,7 @@ def _run(arguments: argparse.Namespace) -> int:
     require_known_labels(jobs, plan)
     todo = unfinished(jobs, plan)
     if todo:
-        run_local(todo, plan)
+        _segment(todo, plan, arguments)
     failed = finish(jobs, plan)
     _tell(len(jobs), len(todo), failed, plan)
     return int(bool(failed))
@@ -137,7 +149,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     require_value(RULES["overlays"], arguments.overlays, "overlays")
     asked = Plan(
         out=arguments.out,
-        bundle=str(find_bundle(arguments.bundle)),
+        bundle=str(bundle_folder(arguments.bundle)),
         backbone=arguments.backbone,
         device=arguments.device,
         precision=arguments.precision,
@@ -167,18 +179,43 @@ def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
         raise DataError("expected --prompt or --jobs, not both: a file of jobs has its prompts in it.")
     if arguments.jobs:
         return read_jobs(arguments.jobs, plan.prompt, plan.folder, arguments.overlays)
-    return make_jobs(find_sources(arguments.images, plan.folder), arguments.prompt or [plan.prompt], arguments.overlays)
+    sources = find_sources(arguments.images, plan.folder)
+    if plan.dicom_seg and any(source.remote for source in sources):
+        raise DataError("--dicom-seg reads the files of the images once more: copy them here first.")
+    return make_jobs(sources, arguments.prompt or [plan.prompt], arguments.overlays)
+
+
+def _segment(jobs: Sequence[Job], plan: Plan, arguments: argparse.Namespace) -> None:
+    import torch
+
+    from monai_vlsm.predicting.local import run_local
+    from monai_vlsm.predicting.ray_engine import run_ray
+
+    if arguments.engine == "ray":
+        run_ray(jobs, plan, arguments.address, arguments.workers, arguments.threads or 1)
+        return
+    if arguments.address or arguments.workers:
+        raise DataError("--address and --workers are for --engine ray.")
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    run_local(jobs, plan)
 
 
 def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None:
     """Say how many images there are now, and which ones are missing."""
     for job, error in list(failed.items())[:_SHOWN_ERRORS]:
-        print(f"{job.source.path}: {error}".encode("unicode_escape").decode(), file=sys.stderr)
+        print(f"{job.source.shown}: {error}".encode("unicode_escape").decode(), file=sys.stderr)
     if len(failed) > _SHOWN_ERRORS:
         print(f"and {len(failed) - _SHOWN_ERRORS:,} more, see the column 'error'", file=sys.stderr)
     done = f"{todo - len(failed):,} segmented, {images - todo:,} finished before"
     print(f"{images:,} images: {done}, {len(failed):,} failed")
     print(f"written to {plan.folder.absolute()}")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected 1, 2 ..., got {text!r}")
+    return int(text)
 
 
 def _number_or_word(text: str) -> float | str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.bundle import find_bundle
+from monai_vlsm.bundle import bundle_folder
+from monai_vlsm.commands import BUNDLE_HELP
 from monai_vlsm.data.splits import SPLITS
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -23,7 +24,7 @@ def add_parser(commands: Any) -> None:
         description="Ask the images of a split for their target in other words, with missing and wrong attributes, and "
         "for what is not there. The page shows pictures of the data set, so share it as you would share those.",
     )
-    parser.add_argument("bundle", help="name below bundles/, or folder of a trained bundle")
+    parser.add_argument("bundle", help=BUNDLE_HELP)
     parser.add_argument("--dataset-dir", required=True, type=Path, help="folder of the data set")
     parser.add_argument("--split", default="test", help=f"one of {', '.join(SPLITS)} (default: %(default)s)")
     parser.add_argument("--prompt-level", help="of the full prompt (default: the one that tells most)")
@@ -58,7 +59,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.pictures < 0 or (arguments.cases is not None and arguments.cases < 1):
         given = f"--cases {arguments.cases} and --pictures {arguments.pictures}"
         raise DataError(f"expected 1 case or more, and 0 pictures or more, got {given}.")
-    folder = find_bundle(arguments.bundle)
+    folder = bundle_folder(arguments.bundle)
     entries = load_datalist(arguments.dataset_dir, arguments.split)[: arguments.cases]
     level, names = _levels(arguments, entries)
     questions = Questions(entries, level, _variants(arguments.variant), names)

@@ -18,10 +18,10 @@ from monai_vlsm.bundle import (
     CALIBRATION,
     MODEL,
     bundle_config,
+    bundle_folder,
     bundle_model,
     bundle_parser,
     filled_template,
-    find_bundle,
     installed_versions,
     parsed_content,
     read_without_foreign_code,
@@ -102,7 +102,7 @@ def add_bundle(
 
     Args:
         folder: of the app.
-        bundle: folder of a bundle, or the name of one: ``bundles/NAME``, or a new one of that data set.
+        bundle: see :func:`.bundle_folder`; or the name of a data set, whose bundle begins untrained.
         backbone: in place of the bundle's own; written into the copy's configurations.
         untrained: whether a bundle without ``models/model.pt`` gets one with adapters as they are before training.
         trust: also take what this package's own bundles do not have. It can be any code.
@@ -111,7 +111,7 @@ def add_bundle(
         MissingFileError: if there is no such bundle, or it has no ``models/model.pt``.
         DataError: if its checkpoint does not fit, or it has code of its own. The app is as it was before.
     """
-    source = find_bundle(bundle)
+    source = bundle_folder(bundle)
     copy = folder / "model" / _require_name(source.resolve().name)
     if backbone is not None and backbone != "tiny" and Path(backbone).expanduser().is_dir():
         backbone = str(Path(backbone).expanduser().absolute())

@@ -15,6 +15,7 @@ from monai_vlsm.errors import find_message, with_causes
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.records import forget, write_record
+from monai_vlsm.predicting.remote import local_copy
 from monai_vlsm.predicting.write import Answer, write_files
 from monai_vlsm.predictor import Predictor, read_image
 
@@ -53,7 +54,11 @@ def read_case(job: Job) -> Case:
     """Read an image."""
     case = Case(job)
     with _step(case):
-        case.image = read_image(job.source.given)
+        if job.source.remote is None:
+            case.image = read_image(job.source.given)
+        else:
+            with local_copy(job.source.remote) as copy:
+                case.image = read_image(copy)
     return case
 
 
@@ -102,6 +107,6 @@ def _step(case: Case, writes: bool = False) -> Iterator[None]:
         if writes and any(isinstance(cause, OSError) for cause in with_causes(error)):
             raise
         case.error = find_message(error) or f"{type(error).__name__}: {error}"
-        _logger.debug("no answer for %s", case.job.source.path, exc_info=True)
+        _logger.debug("no answer for %s", case.job.source.shown, exc_info=True)
     finally:
         case.seconds += time.perf_counter() - start

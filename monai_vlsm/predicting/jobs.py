@@ -64,7 +64,7 @@ class Job:
         ]
         if len({name.casefold() for name in numbered}) < len(numbered):
             raise DataError(
-                f"the labels of {str(self.source.path)!r} cannot be told apart in file names: "
+                f"the labels of {self.source.shown!r} cannot be told apart in file names: "
                 f"{', '.join(repr(ask.name) for ask in self.asks)}. Name them otherwise."
             )
         return numbered

@@ -77,7 +77,7 @@ def write_record(job: Job, plan: Plan, rows: Sequence[dict[str, Any]], seconds: 
     with replace_whole(record_path(job, plan), tidy=False) as part:
         record = {
             "fingerprint": plan.fingerprint,
-            "image": str(job.source.path),
+            "image": job.source.shown,
             "state": _state(job),
             "asks": [list(astuple(ask)) for ask in job.asks],
             "files": {file: (plan.folder / file).stat().st_size for file in files},
@@ -137,7 +137,7 @@ def write_results(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
 def rows_of(job: Job, plan: Plan) -> Iterator[dict[str, Any]]:
     """Yield the rows of the table for an image, one for each prompt."""
     record = read_record(job, plan) or {"rows": [], "error": "it was not segmented", "seconds": None}
-    shared = {"image": str(job.source.path), "seconds": record["seconds"], "error": record["error"]}
+    shared = {"image": job.source.shown, "seconds": record["seconds"], "error": record["error"]}
     known = record["rows"] if len(record["rows"]) == len(job.asks) else [{}] * len(job.asks)
     for ask, row in zip(job.asks, known, strict=True):
         yield {**shared, "prompt": ask.prompt, "label": ask.name, "value": ask.value, **row}
@@ -148,10 +148,10 @@ def _is_finished(job: Job, plan: Plan) -> bool:
     if record is None:
         return False
     state = _state(job)
-    if record.get("image") != str(job.source.path) and record.get("state") != state:
+    if record.get("image") != job.source.shown and record.get("state") != state:
         raise DataError(
             f"{str(plan.folder)!r} has results of the image {record.get('image')!r} under the name "
-            f"{job.source.name!r}, which those of {str(job.source.path)!r} would get: choose another folder with --out."
+            f"{job.source.name!r}, which those of {job.source.shown!r} would get: choose another folder with --out."
         )
     wanted = targets_of(job, plan).all()
     return (
@@ -163,10 +163,11 @@ def _is_finished(job: Job, plan: Plan) -> bool:
     )
 
 
-def _state(job: Job) -> list[list[int]]:
+def _state(job: Job) -> list[list[int | str]]:
     """Return size in bytes and time of the last change of an image's files; nothing of those that are not there."""
-    found = []
-    for file in job.source.files:
+    remote = job.source.remote
+    found: list[list[int | str]] = [] if remote is None else [[remote.size, remote.version]]
+    for file in job.source.files if remote is None else ():
         try:
             status = file.stat()
         except OSError:

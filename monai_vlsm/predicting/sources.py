@@ -13,6 +13,7 @@ from monai_vlsm.data.names import IMAGE_SUFFIXES, is_image, natural_order
 from monai_vlsm.dicom.series import group_series
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.predicting.naming import Place, unique_names
+from monai_vlsm.predicting.remote import Remote, find_remote, is_address
 
 _DICOM_MARK = b"DICM"
 _DICOM_MARK_AT = 128
@@ -26,10 +27,12 @@ class Source:
     Args:
         files: absolute paths.
         name: path below the folder of results, without suffix, with forward slashes; no other image of a run has it.
+        remote: where it lies, if that is elsewhere; ``files`` then tells its kind alone.
     """
 
     files: tuple[Path, ...]
     name: str
+    remote: Remote | None = None
 
     @property
     def path(self) -> Path:
@@ -41,12 +44,18 @@ class Source:
         """What readers take: the file, or all of a series."""
         return self.files if len(self.files) > 1 else self.path
 
+    @property
+    def shown(self) -> str:
+        """What tables and messages call it."""
+        return str(self.path) if self.remote is None else self.remote.address
+
 
 def find_sources(given: Sequence[str | Path], out: str | Path | None = None) -> list[Source]:
     """Return every image that was given, once, in the order given and, in folders, in natural order.
 
     Args:
-        given: files, folders (searched with all their sub-folders; links to folders are not followed) and patterns.
+        given: files, folders (searched with all their sub-folders; links to folders are not followed) and patterns;
+            or addresses of such elsewhere, as ``s3://bucket/folder``, see :mod:`monai_vlsm.predicting.remote`.
         out: folder of the results; nothing in it is an image.
 
     Raises:
@@ -54,12 +63,16 @@ def find_sources(given: Sequence[str | Path], out: str | Path | None = None) -> 
         DataError: if a file is of no known kind, or in ``out``.
     """
     found: dict[Path, Place] = {}
-    for item in given:
-        for place in _expanded(str(item), out):
+    remote: dict[Path, Remote] = {}
+    for item in map(str, given):
+        if is_address(item):
+            elsewhere = find_remote(item)
+            remote |= {place.path: file for place, file in elsewhere.items()}
+        for place in elsewhere if is_address(item) else _expanded(item, out):
             found.setdefault(place.path, place)
-    groups = _grouped(list(found))
+    groups = [*_grouped([file for file in found if file not in remote]), *((file,) for file in remote)]
     names = unique_names([found[min(files, key=natural_order)] for files in groups])
-    return [Source(files, name) for files, name in zip(groups, names, strict=True)]
+    return [Source(files, name, remote.get(files[0])) for files, name in zip(groups, names, strict=True)]
 
 
 def named_sources(images: Sequence[Path], base: Path, out: str | Path | None = None) -> dict[Path, Source]:

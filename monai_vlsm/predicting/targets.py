@@ -76,7 +76,7 @@ def require_apart(jobs: Sequence[Job], plan: Plan) -> None:
         for file in targets_of(job, plan).all():
             other = writers.setdefault(file.casefold(), job.source)
             if other is not job.source:
-                _refuse(f"{file!r} would be written for two images, {str(other.path)!r} and {str(job.source.path)!r}")
+                _refuse(f"{file!r} would be written for two images, {other.shown!r} and {job.source.shown!r}")
     folders = {str(parent) for file in writers for parent in PurePosixPath(file).parents}
     for name in sorted(folders & {*writers, *_OF_THE_RUN}):
         _refuse(f"{name!r} would be a file, and the folder of other results")

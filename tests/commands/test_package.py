@@ -116,6 +116,14 @@ def test_monai_downloads_the_archive_and_the_predictor_takes_it(pack_it, trained
     np.testing.assert_array_equal(probability(tmp_path / "here" / "busi"), probability(trained, backbone="tiny"))
 
 
+def test_predict_takes_the_archive_as_it_is(pack_it, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    Image.fromarray(PICTURE).save(tmp_path / "image.png")
+    out = tmp_path / "masks"
+    main(["predict", str(tmp_path / "image.png"), "--bundle", str(pack_it()), "--prompt", "tumor", "--out", str(out)])
+    assert [Image.open(mask).size for mask in out.glob("*mask*")] == [(60, 40)]
+
+
 def test_the_archive_names_the_backbone_that_the_model_was_trained_on(pack_it):
     files = content_of(pack_it())
     assert json.loads(files["configs/inference.json"])["backbone"] == "tiny"

@@ -351,3 +351,24 @@ def test_a_calibration_of_another_checkpoint_is_refused(bundle):
     give_calibration(bundle, checkpoint_sha256="0" * 64)
     with pytest.raises(DataError, match="made for another checkpoint"):
         mask_of(bundle)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--workers", "2"], "--address and --workers are for --engine ray"),
+        (["--address", "auto"], "--address and --workers are for --engine ray"),
+        (["--dicom-seg"], "copy them here first"),
+    ],
+)
+def test_options_that_do_not_fit_together_are_told(bundle, options, message):
+    write_picture("image.png")
+    with pytest.raises(DataError, match=message):
+        main(["predict", f"file://{Path('image.png').absolute()}", "--bundle", str(bundle), *options])
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "x", "1.5"])
+def test_numbers_of_processes_and_threads_are_counts(bundle, capsys, count):
+    with pytest.raises(SystemExit):
+        main(["predict", "image.png", "--bundle", str(bundle), "--threads", count])
+    assert "expected 1, 2" in capsys.readouterr().err
