@@ -120,8 +120,8 @@ def peak(bench: Bench, precision: str, side: str, options: dict[str, Any]) -> di
 
 
 def methods(bench: Bench, precision: str) -> list[Row]:
-    """Measure what each method trains: parameters, wall seconds of a step, and its peak."""
-    rows = []
+    """Measure what each method trains: parameters, seconds of a step (of the CPU where it does the work), its peak."""
+    rows, unit = [], "wall" if bench.device == "cuda" else "CPU"
     for method in (name for name in METHODS if METHODS[name].learning_rate):
         network = build_ours(bench, precision, method)
         count = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
@@ -132,8 +132,8 @@ def methods(bench: Bench, precision: str) -> list[Row]:
             Row(
                 f"{method}: training step of {bench.batch_size} images",
                 precision,
-                "wall s",
-                statistics.median(times.wall),
+                f"{unit} s",
+                statistics.median(getattr(times, unit.lower())),
             ),
             Row(f"{method}: peak of the step, beyond the network", precision, "GiB", held["beyond"]),
         ]
