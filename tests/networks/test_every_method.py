@@ -3,6 +3,7 @@
 import pytest
 import torch
 from networks.installed import installed
+from torch.export import Dim
 
 from monai_vlsm.networks import METHODS, adapter_state_dict, build_network, load_checkpoint, save_adapters
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
@@ -73,3 +74,15 @@ def test_other_networks_on_the_backbone_stay_as_they_were(small_backbone, batch,
     trained_step(build_network(method, small_backbone), batch)
     assert torch.equal(plain(**batch), before[0])
     assert torch.equal(twin(**batch), before[1])
+
+
+@pytest.mark.parametrize("method", installed(["telescopic", "lora", "coop", "vpt", "maple", "flexible_unet"]))
+def test_exported_program_takes_other_numbers_of_images_and_tokens(small_backbone, batch, method):
+    """Recorded with 8 tokens each, also where contexts are put among them, and run with all that there can be."""
+    network = build_network(method, small_backbone).merged()
+    free = {0: Dim.DYNAMIC}
+    shapes = {"image": free, "input_ids": {**free, 1: Dim.DYNAMIC}, "attention_mask": {**free, 1: Dim.DYNAMIC}}
+    program = torch.export.export(network, (), dict(batch), dynamic_shapes=shapes)
+    ids = torch.cat((batch["input_ids"][:1, :5].repeat_interleave(15, 1), torch.tensor([[63, 63]])), 1).expand(3, -1)
+    given = {"image": torch.randn(3, 3, 64, 64), "input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    torch.testing.assert_close(program.module()(**given), network(**given), rtol=0, atol=1e-4)

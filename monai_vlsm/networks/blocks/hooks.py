@@ -45,7 +45,7 @@ class _ContextHook:
     def __call__(self, module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
         """Return the output with the vectors in it."""
         vectors = self.source(self.depth)
-        return self.put(output, vectors.expand(len(output), -1, -1))
+        return self.put(output, vectors.expand(output.shape[0], -1, -1))
 
     def put(self, output: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
         """Join output (B, L, D) and vectors (B, n, D)."""

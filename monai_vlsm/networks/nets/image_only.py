@@ -54,13 +54,24 @@ class _LastOnly(nn.Module):
         return self.network(image)[-1]
 
 
+def _flexible_unet(nets: Any) -> nn.Module:
+    """Return what MONAI has nearest to DeepLabv3+: an encoder made for classification, here not pre-trained.
+
+    The decoder is that of a U-Net in place of atrous pooling. MONAI's ResNet-18 and -34 pass no gradient through their
+    shortcuts, hence EfficientNet.
+    """
+    network = nets.FlexibleUNet(3, 1, "efficientnet-b0", pretrained=False)
+    network.encoder.set_swish(memory_efficient=False)  # what saves memory cannot be exported
+    for head in ("_conv_head", "_bn1", "_fc"):
+        setattr(network.encoder, head, nn.Identity())
+    return network
+
+
 ARCHITECTURES: Mapping[str, Architecture] = {
     "unet": Architecture(lambda nets: nets.BasicUNet(2, 3, 1)),
     "unetpp": Architecture(lambda nets: _LastOnly(nets.BasicUNetPlusPlus(2, 3, 1))),
     "attention_unet": Architecture(lambda nets: nets.AttentionUnet(2, 3, 1, channels=_CHANNELS, strides=(2, 2, 2, 2))),
-    # What MONAI has nearest to DeepLabv3+: an encoder made for classification (ResNet-18, not pre-trained), but the
-    # decoder of a U-Net in place of atrous pooling.
-    "flexible_unet": Architecture(lambda nets: nets.FlexibleUNet(3, 1, "resnet18", pretrained=False), multiple=32),
+    "flexible_unet": Architecture(_flexible_unet, multiple=32),
     "swin_unetr": Architecture(
         lambda nets: nets.SwinUNETR(3, 1, feature_size=24, spatial_dims=2), multiple=32, needs="einops"
     ),

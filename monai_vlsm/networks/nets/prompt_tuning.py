@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.functional import pad
 
 from monai_vlsm.networks.backbone import Backbone
 from monai_vlsm.networks.blocks import (
@@ -89,8 +90,12 @@ class _PromptTunedCLIPSeg(CLIPSegNetwork):
         """
         config, start = self.backbone.config.text_config, input_ids[:, :1]
         longest, rooms = config.max_position_embeddings, start.expand(-1, self.number)
-        ids = torch.cat((start, rooms, input_ids[:, 1:]), 1)[:, :longest]
-        mask = torch.cat((torch.ones_like(rooms), attention_mask), 1)[:, :longest]
+        ids = torch.cat((start, rooms, input_ids[:, 1:]), 1)
+        mask = torch.cat((torch.ones_like(rooms), attention_mask), 1)
+        if torch.jit.is_tracing() or torch.compiler.is_compiling():
+            # A graph that is recorded must not depend on whether its example was cut.
+            ids, mask = pad(ids, (0, longest)), pad(mask, (0, longest))
+        ids, mask = ids[:, :longest], mask[:, :longest]
         is_highest = config.eos_token_id == 2  # as in end_of_text
         end = input_ids.amax(1, keepdim=True) if is_highest else torch.full_like(start, config.eos_token_id)
         return torch.cat((ids[:, :-1], end), 1), mask
