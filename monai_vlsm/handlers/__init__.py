@@ -6,6 +6,7 @@ from .checkpoint_saver import AtomicCheckpointSaver
 from .early_stop import ResumableEarlyStop
 from .evaluation_report import EvaluationReport
 from .folder_guard import FolderGuard
+from .gradient_check import GradientCheck
 from .gradient_clipper import GradientClipper
 from .made_with import made_with
 from .mean_score import MeanScore
@@ -21,6 +22,7 @@ __all__ = [
     "Calibrator",
     "EvaluationReport",
     "FolderGuard",
+    "GradientCheck",
     "GradientClipper",
     "MeanScore",
     "OverlayHandler",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 from monai_vlsm.networks.text import tokenize
 
 KEPT_PROMPTS = 256
@@ -51,7 +51,7 @@ class PromptEmbeddings:
         self._kept = _Kept([], [], {})
 
     @torch.no_grad()
-    def __call__(self, network: CLIPSegNetwork, prompt: Prompt) -> torch.Tensor:
+    def __call__(self, network: PromptedNetwork, prompt: Prompt) -> torch.Tensor:
         """Return the embedding (1, P) of a prompt.
 
         Raises:
@@ -67,7 +67,7 @@ class PromptEmbeddings:
             known[key] = found
         return found
 
-    def _known_to(self, network: CLIPSegNetwork) -> dict[Any, torch.Tensor]:
+    def _known_to(self, network: PromptedNetwork) -> dict[Any, torch.Tensor]:
         """Return the embeddings that ``network`` would make again as it is now."""
         tensors = list(_tensors_of(network))
         kept = self._kept
@@ -88,14 +88,14 @@ def _tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
             modules += module._modules.values()
 
 
-def _state_of(network: CLIPSegNetwork, tensors: list[torch.Tensor]) -> list[Any]:
+def _state_of(network: PromptedNetwork, tensors: list[torch.Tensor]) -> list[Any]:
     autocast = torch.is_autocast_enabled(network.default_input_ids.device.type)
     # Made in inference mode, a tensor has no version: what is equal to nothing else lets nothing be looked up.
     versions = [object() if tensor.is_inference() else tensor._version for tensor in tensors]
     return [network.compute_type, autocast, versions, [tensor.data_ptr() for tensor in tensors]]
 
 
-def _tokens_of(prompt: Prompt, network: CLIPSegNetwork) -> Tokens:
+def _tokens_of(prompt: Prompt, network: PromptedNetwork) -> Tokens:
     if prompt is None:
         return Tokens(network.default_input_ids, network.default_attention_mask)
     return prompt if isinstance(prompt, Tokens) else Tokens(**tokenize(network.tokenizer, [prompt]))

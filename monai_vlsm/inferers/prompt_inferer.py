@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from monai_vlsm.data.paraphrases import paraphrases
 from monai_vlsm.inferers.case_scorer import CaseScorer
 from monai_vlsm.inferers.prompt_embeddings import Prompt, PromptEmbeddings, Tokens
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 from monai_vlsm.networks.text import tokenize
 from monai_vlsm.transforms.case_scores import AGREEMENT, MEAN_PROBABILITY
 from monai_vlsm.transforms.network_input import network_input
@@ -146,7 +146,7 @@ class PromptInferer(Inferer):
         self, network: Callable[..., torch.Tensor], bare: Any, prompts: Sequence[Prompt], device: torch.device
     ) -> Callable[[torch.Tensor], list[torch.Tensor]]:
         """Return what turns network inputs (N, 3, H, W) into logits (N, 1, H, W) of each prompt."""
-        if isinstance(bare, CLIPSegNetwork):
+        if isinstance(bare, PromptedNetwork):
             embeddings = [self._embeddings(bare, prompt) for prompt in prompts]
             return lambda pictures: _decode_all(bare, pictures, embeddings)
         tokens = [_tokens(bare, prompt, device) for prompt in prompts]
@@ -154,7 +154,7 @@ class PromptInferer(Inferer):
 
 
 def _decode_all(
-    network: CLIPSegNetwork, pictures: torch.Tensor, embeddings: Sequence[torch.Tensor]
+    network: PromptedNetwork, pictures: torch.Tensor, embeddings: Sequence[torch.Tensor]
 ) -> list[torch.Tensor]:
     features = network.encode_image(pictures)
     return [network.decode(features, embedding) for embedding in embeddings]

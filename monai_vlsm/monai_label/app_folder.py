@@ -37,7 +37,7 @@ from monai_vlsm.monai_label.address import Address
 from monai_vlsm.monai_label.pinned import DERIVED, digest_of
 from monai_vlsm.monai_label.prompts import ANY
 from monai_vlsm.networks import METHODS, load_checkpoint
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 
 CODE = Path(__file__).parent / "app" / "main.py"
 _VERSION = re.compile(r"0\.8\.([5-9]|\d\d)")
@@ -172,7 +172,7 @@ def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
         )
 
 
-def _check(bundle: Path, backbone: str | None, trust: bool) -> CLIPSegNetwork:
+def _check(bundle: Path, backbone: str | None, trust: bool) -> PromptedNetwork:
     """Load model and calibration as the server will, from a bundle that runs no code but the template's."""
     if not trust:
         _refuse_foreign_code(bundle)
@@ -181,7 +181,7 @@ def _check(bundle: Path, backbone: str | None, trust: bool) -> CLIPSegNetwork:
     return load_checkpoint(parsed_content(parser, "network_def"), bundle_model(bundle, parser))
 
 
-def _write_checked(bundle: Path, network: CLIPSegNetwork, backbone: str | None, trust: bool) -> None:
+def _write_checked(bundle: Path, network: PromptedNetwork, backbone: str | None, trust: bool) -> None:
     """Write the configurations as they were checked, because a server reads files.
 
     The backbone that the model fits goes into all of them. Method and settings of the model go into that of the

@@ -231,7 +231,7 @@ def _require_like(name: str, given: torch.Tensor, own: torch.Tensor) -> None:
 
 
 def _require_known_tokens(network: Any, input_ids: torch.Tensor) -> None:
-    number = network.backbone.config.text_config.vocab_size
+    number = network.vocabulary_size
     if input_ids.numel() and not 0 <= int(input_ids.min()) <= int(input_ids.max()) < number:
         raise DataError(f"the default prompt of the checkpoint has tokens outside of the {number} of the backbone.")
 

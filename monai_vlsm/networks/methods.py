@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +15,83 @@ from torch import nn
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbone
 from monai_vlsm.networks.checkpoint import another_backbone, load_checkpoint, read_state, state_facts
-from monai_vlsm.networks.nets import CLIPSegDenseAdapter, CLIPSegFineTune, CLIPSegShallowAdapter
+from monai_vlsm.networks.nets import (
+    CLIPSegCoOp,
+    CLIPSegDenseAdapter,
+    CLIPSegFineTune,
+    CLIPSegLoRA,
+    CLIPSegMaPLe,
+    CLIPSegShallowAdapter,
+    CLIPSegTelescopicAdapter,
+    CLIPSegVPT,
+    ImageOnlyNetwork,
+    PromptedNetwork,
+)
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
 
 
 @dataclass(frozen=True)
 class Method:
-    """A way of adapting CLIPSeg, with the settings it is trained with.
+    """A way of adapting CLIPSeg, with the recipe it is trained by; what is not said is that of VLSM-Adapter.
 
     Args:
         network_class: what is built.
         learning_rate: of AdamW, at the start.
         weight_decay: of AdamW.
+        lr_factor: by which the learning rate falls.
+        lambda_dice: weight of the Dice in the loss.
+        lambda_ce: weight of the cross entropy in the loss.
         settings: names of the arguments of the network that a user may choose.
         fixed: arguments that make the class this method.
     """
 
-    network_class: type[CLIPSegNetwork]
+    network_class: type[CLIPSegNetwork] | type[ImageOnlyNetwork]
     learning_rate: float
     weight_decay: float = 1e-3
+    lr_factor: float = 0.3
+    lambda_dice: float = 1.5
+    lambda_ce: float = 1.0
     settings: tuple[str, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
 
 
 _ADAPTERS = ("bottleneck", "adapt_vision", "adapt_text", "adapt_cond", "cond_bottleneck")
 
+_LORA = ("lora_rank", "lora_alpha", "lora_dropout", "adapt_text")
+# Recipe of TuneVLSeg for all kinds of prompt tuning on CLIPSeg (naamiinepal/tunevlseg, arXiv 2410.05239).
+_PromptTuning = partial(
+    Method,
+    learning_rate=2e-4,
+    weight_decay=0.0,
+    lr_factor=0.2,
+    lambda_dice=1.0,
+    lambda_ce=0.2,
+    settings=("contexts", "context_depth"),
+)
+
 METHODS: dict[str, Method] = {
     # The paper's rates (naamiinepal/vlsm-adapter@d5b5a5e): 1e-3 dense, 3e-4 shallow.
     "dense": Method(CLIPSegDenseAdapter, learning_rate=1e-3, settings=_ADAPTERS),
     "shallow": Method(CLIPSegShallowAdapter, learning_rate=3e-4, settings=_ADAPTERS),
+    # Its recipe was not published; "uses the splits and the protocol of VLSM-Adapter" (README of the code).
+    "telescopic": Method(CLIPSegTelescopicAdapter, learning_rate=1e-3, settings=_ADAPTERS),
+    # Rate and decay of the paper of LoRA for GPT-2 (arXiv 2106.09685, Table 11); there is none for CLIPSeg.
+    "lora": Method(CLIPSegLoRA, learning_rate=2e-4, weight_decay=1e-2, settings=_LORA),
+    "coop": _PromptTuning(CLIPSegCoOp),
+    "vpt": _PromptTuning(CLIPSegVPT),
+    "maple": _PromptTuning(CLIPSegMaPLe),
     # The public "end-to-end" CLIPSeg has 1e-3, and trained the decoder alone.
     "decoder": Method(CLIPSegFineTune, learning_rate=1e-3, fixed={"mode": "decoder"}),
     # Nobody published a rate for all of CLIPSeg; this is the paper's for CRIS, of which really all 147 M are trained.
     "full": Method(CLIPSegFineTune, learning_rate=1e-4, fixed={"mode": "full"}),
     "zero_shot": Method(CLIPSegFineTune, learning_rate=0.0, weight_decay=0.0, fixed={"mode": "zero_shot"}),
+    # From random weights, without text.
+    "unet": Method(ImageOnlyNetwork, learning_rate=1e-3, fixed={"architecture": "unet"}),
+    "unetpp": Method(ImageOnlyNetwork, learning_rate=3e-4, fixed={"architecture": "unetpp"}),
+    "attention_unet": Method(ImageOnlyNetwork, learning_rate=1e-4, fixed={"architecture": "attention_unet"}),
+    "flexible_unet": Method(ImageOnlyNetwork, learning_rate=1e-3, fixed={"architecture": "flexible_unet"}),
+    "swin_unetr": Method(ImageOnlyNetwork, learning_rate=1e-4, weight_decay=1e-5, fixed={"architecture": "swin_unetr"}),
 }
 """Methods by name."""
 
@@ -62,7 +105,7 @@ def build_network(
     compile: bool | str = False,
     gradient_checkpointing: bool = False,
     **settings: Any,
-) -> CLIPSegNetwork:
+) -> PromptedNetwork:
     """Build a network by the name of its method.
 
     Args:
@@ -87,7 +130,7 @@ def build_network(
     return network.save_memory() if gradient_checkpointing else network
 
 
-def load_network(path: str | Path, backbone: str | Backbone | None = None, precision: str = AUTO) -> CLIPSegNetwork:
+def load_network(path: str | Path, backbone: str | Backbone | None = None, precision: str = AUTO) -> PromptedNetwork:
     """Build the network of a checkpoint and load it; the file knows method, settings and backbone.
 
     Args:
@@ -127,7 +170,7 @@ def trainable_summary(network: nn.Module) -> str:
     return f"{trained:,} of {total:,} ({trained / total:.1%})"
 
 
-def _build(method: str, backbone: str | Backbone | None, prompt: str, settings: Mapping[str, Any]) -> CLIPSegNetwork:
+def _build(method: str, backbone: str | Backbone | None, prompt: str, settings: Mapping[str, Any]) -> PromptedNetwork:
     if not isinstance(method, str) or method not in METHODS:
         raise DataError(f"there is no method {method!r}, choose one of {', '.join(METHODS)}.")
     chosen = METHODS[method]
@@ -141,7 +184,7 @@ def _build(method: str, backbone: str | Backbone | None, prompt: str, settings: 
 
 def _build_for(
     state: Mapping[str, torch.Tensor], path: str, backbone: str | Backbone | None, prompt: str
-) -> CLIPSegNetwork:
+) -> PromptedNetwork:
     facts = _in_file(path, state)
     source = load_backbone(backbone)
     own = source.fingerprint if facts.format > 1 else source.first_values_fingerprint
@@ -157,7 +200,7 @@ def _build_for(
         raise DataError(f"{path!r}: {error}") from error
 
 
-def _require_shapes(network: CLIPSegNetwork, state: Mapping[str, torch.Tensor]) -> None:
+def _require_shapes(network: PromptedNetwork, state: Mapping[str, torch.Tensor]) -> None:
     for name, parameter in network.named_parameters():
         if parameter.requires_grad and (name not in state or state[name].shape != parameter.shape):
             raise DataError(

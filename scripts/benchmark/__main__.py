@@ -56,6 +56,7 @@ def parse_arguments(arguments: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="name the cases, and stop")
     parser.add_argument("--only", nargs="+", choices=CASES, metavar="CASE", help="measure these cases (default: all)")
+    parser.add_argument("--methods", nargs="+", default=[], metavar="NAME", help="of the case 'methods' (default: all)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both sides run (default: cpu)")
     parser.add_argument(
         "--precision",
@@ -136,7 +137,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
         print(run_task(given.task) if given.task else listed())
         return None
     deadline = time.monotonic() + given.budget
-    bench = Bench(given.device, tuple(given.precision), given.repeats, given.toy, deadline, given.batch_size)
+    bench = Bench(
+        given.device, tuple(given.precision), given.repeats, given.toy, deadline, given.batch_size, tuple(given.methods)
+    )
     facts = machine.describe(given.device)
     print(", ".join(f"{name} {value}" for name, value in facts.items()), "\n")
     print("| what | precision | unit | ours | baseline | ratio |\n|---|---|---|---|---|---|", flush=True)

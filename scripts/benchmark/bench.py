@@ -38,6 +38,7 @@ class Bench:
         toy: the shipped tiny backbone and small images: whether everything works, not how fast.
         deadline: value of ``time.monotonic`` after which no further pair is measured.
         images: per training step; None is what suits the device.
+        methods: that the case of this name measures; none are all that train something.
     """
 
     device: str = "cpu"
@@ -46,11 +47,12 @@ class Bench:
     toy: bool = False
     deadline: float = float("inf")
     images: int | None = None
+    methods: tuple[str, ...] = ()
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Bench:
         """Return what ``in_own_process`` was called with."""
-        return cls(**{**options, "precisions": tuple(options["precisions"])})
+        return cls(**{**options, **{name: tuple(options[name]) for name in ("precisions", "methods")}})
 
     @property
     def batch_size(self) -> int:

@@ -120,20 +120,22 @@ def peak(bench: Bench, precision: str, side: str, options: dict[str, Any]) -> di
 
 
 def methods(bench: Bench, precision: str) -> list[Row]:
-    """Measure what each method trains: parameters, wall seconds of a step, and its peak."""
-    rows = []
-    for method in (name for name in METHODS if METHODS[name].learning_rate):
+    """Measure what each method trains: parameters, seconds of a step (of the CPU where it does the work), its peak."""
+    rows, unit = [], "wall" if bench.device == "cuda" else "CPU"
+    for method in bench.methods or [name for name in METHODS if METHODS[name].learning_rate]:
         network = build_ours(bench, precision, method)
         count = sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
         (times,) = in_turn(bench, training_step(bench, network, precision, bench.batch_size))
         held = _peak_apart(bench, precision, "ours", {"method": method})
+        file_bytes = sum(tensor.nbytes for tensor in network.state_dict().values())
         rows += [
             Row(f"{method}: trained parameters", precision, "", count),
+            Row(f"{method}: checkpoint", precision, "MB", file_bytes / 1e6),
             Row(
                 f"{method}: training step of {bench.batch_size} images",
                 precision,
-                "wall s",
-                statistics.median(times.wall),
+                f"{unit} s",
+                statistics.median(getattr(times, unit.lower())),
             ),
             Row(f"{method}: peak of the step, beyond the network", precision, "GiB", held["beyond"]),
         ]

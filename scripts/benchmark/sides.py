@@ -17,7 +17,7 @@ from monai.losses import DiceCELoss
 from transformers import CLIPSegConfig, CLIPSegForImageSegmentation
 
 from monai_vlsm.networks import Backbone, build_network, load_backbone, load_tokenizer, trained_parameters
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets import PromptedNetwork
 
 TOKENS = 16
 """Tokens of a prompt, of which the published ones have 14 to 26 on average, set by set."""
@@ -55,7 +55,7 @@ def backbone(toy: bool) -> Backbone:
     return Backbone("random weights of the paper's size", model, tokenizer)
 
 
-def build_ours(bench: Bench, precision: str, method: str = "dense", **options: Any) -> CLIPSegNetwork:
+def build_ours(bench: Bench, precision: str, method: str = "dense", **options: Any) -> PromptedNetwork:
     """Return our network on the device; ``options`` are further arguments of ``build_network``."""
     missing = sorted(options.keys() - inspect.signature(build_network).parameters.keys())
     if missing:

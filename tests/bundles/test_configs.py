@@ -163,6 +163,7 @@ def test_reasons_stand_in_components_which_monai_does_not_hand_them_to(kind):
         ("busi", {}, (1e-3, 1e-3)),
         ("busi", {"method": "shallow"}, (3e-4, 1e-3)),
         ("busi", {"method": "shallow", "learning_rate": 0.01, "weight_decay": 0.0}, (0.01, 0.0)),
+        ("busi", {"method": "coop"}, (2e-4, 0.0)),
         ("phantom", {}, (2e-3, 1e-3)),
         ("phantom", {"method": "shallow"}, (2e-3, 1e-3)),
     ],
@@ -170,6 +171,38 @@ def test_reasons_stand_in_components_which_monai_does_not_hand_them_to(kind):
 def test_learning_rate_and_weight_decay_are_those_of_the_method_or_given(name, options, expected, parse, bundle):
     optimizer = parse(bundle(name), "train", backbone="tiny", **options).get_parsed_content("optimizer")
     assert (optimizer.defaults["lr"], optimizer.defaults["weight_decay"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, (0.3, 1.5, 1.0)),
+        ({"method": "coop"}, (0.2, 1.0, 0.2)),
+        ({"method": "coop", "lr_factor": 0.5, "lambda_dice": 2.0, "lambda_ce": 0}, (0.5, 2.0, 0)),
+    ],
+    ids=str,
+)
+def test_schedule_and_loss_are_those_of_the_method_or_given(options, expected, parse, bundle):
+    parser = parse(bundle(BUNDLE), "train", backbone="tiny", **options)
+    loss, schedule = parser.get_parsed_content("loss"), parser.get_parsed_content("lr_scheduler")
+    assert (schedule.factor, loss.lambda_dice, loss.lambda_ce) == expected
+
+
+@pytest.mark.parametrize(
+    ("method", "options"),
+    [("maple", {"contexts": 3, "context_depth": 2}), ("lora", {"lora_rank": 3, "lora_alpha": 5, "lora_dropout": 0.1})],
+)
+def test_settings_of_methods_reach_the_network(method, options, parse, bundle):
+    parser = parse(bundle(BUNDLE), "train", backbone="tiny", method=method, **options)
+    settings = parser.get_parsed_content("network_def").settings
+    assert {name: settings[name] for name in options} == options
+
+
+def test_network_without_text_is_asked_for_nothing_absent(parse, bundle, phantom):
+    root, values = bundle(BUNDLE), {"backbone": "tiny", "dataset_dir": phantom, "negative_fraction": 0.5}
+    parsed = [parse(root, "train", method=method, **values) for method in ("unet", "decoder")]
+    first = [parser.get_parsed_content("train#preprocessing").transforms[0] for parser in parsed]
+    assert [type(transform).__name__ for transform in first] == ["SelectPromptd", "SelectPromptOrAbsentd"]
 
 
 def test_settings_of_adapters_reach_the_network(parse, bundle):

@@ -17,6 +17,8 @@ from small_disk import SMALL_DISK
 from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.errors import UserError, find_message
 from monai_vlsm.networks import CLIPSegShallowAdapter, load_network
+from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.predictor import Predictor
 
 
 @pytest.fixture
@@ -90,10 +92,27 @@ def test_inference_reads_method_and_settings_from_the_model(shallow, phantom, tm
     assert np.asarray(Image.open(masks[0])).max() in (0, 1, 255)
 
 
-@pytest.mark.parametrize("method", ["decoder", "full"])
-def test_the_baselines_are_trained_too(root, train, method):
+@pytest.mark.parametrize("method", ["decoder", "full", "telescopic", "lora", "coop"])
+def test_the_other_methods_are_trained_too(root, train, method):
     train(root, method=method)
-    assert load_network(root / "models" / "model.pt").backbone_name == "tiny"
+    network = load_network(root / "models" / "model.pt")
+    assert (network.method, network.backbone_name) == (method, "tiny")
+
+
+def test_what_gets_no_gradient_ends_the_training_with_its_name(root, message_of, monkeypatch):
+    """As in the forward pass of transformers, which runs both encoders without gradients."""
+    monkeypatch.setattr(CLIPSegNetwork, "_embed_text", torch.no_grad()(CLIPSegNetwork._embed_text))
+    message = message_of(root, method="lora", adapt_text=True)
+    assert "text_model.encoder.layers.0.self_attn.v_proj.lora_A.default.weight' is to be trained, but got no" in message
+
+
+def test_network_without_text_is_used_like_any_other(root, train, phantom, tmp_path):
+    train(root, method="unet")
+    configs = [str(root / "configs" / f"{name}.json") for name in ("train", "evaluate")]
+    run(run_id="evaluating", config_file=configs, bundle_root=str(root), dataset_dir=phantom, **QUICK)
+    assert json.loads((root / "eval" / "test_p1" / "summary.json").read_text())["images"] > 0
+    predictor = Predictor.from_bundle(root, "tiny").set_image(next(Path(phantom, "images").iterdir()))
+    assert np.array_equal(predictor.predict("tumor").probability, predictor.predict("cyst").probability)
 
 
 def test_a_method_that_trains_nothing_is_refused_in_a_sentence(root, message_of):

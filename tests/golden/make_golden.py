@@ -138,7 +138,7 @@ def adapter_tensors(kind: str, config: CLIPSegConfig) -> dict[str, torch.Tensor]
     return tensors
 
 
-class _WrittenOut:
+class WrittenOut:
     """The method as plain matrix products; ``adapters`` by name, a place without one is left as it is."""
 
     def __init__(self, model: CLIPSegForImageSegmentation, adapters: dict[str, torch.Tensor]) -> None:
@@ -159,7 +159,7 @@ class _WrittenOut:
                 hidden = hidden * scale + shift
             hidden = self.decoder_layer(f"decoder.layers.{index}", hidden)
         grid = image.shape[-1] // self.config.vision_config.patch_size
-        return self.upsample(hidden[:, 1:].transpose(1, 2).unflatten(2, (grid, grid)))
+        return self.upsample(hidden[:, 1 : 1 + grid**2].transpose(1, 2).unflatten(2, (grid, grid)))
 
     def vision_states(self, image: torch.Tensor) -> list[torch.Tensor]:
         place = "clip.vision_model."
@@ -167,9 +167,8 @@ class _WrittenOut:
         pixels = F.conv2d(image, self.weights[place + "embeddings.patch_embedding.weight"], stride=config.patch_size)
         first = self.weights[place + "embeddings.class_embedding"].expand(len(image), 1, -1)
         hidden = torch.cat((first, pixels.flatten(2).transpose(1, 2)), 1)
-        hidden = self.norm(
-            place + "pre_layrnorm", hidden + self.weights[place + "embeddings.position_embedding.weight"]
-        )
+        hidden = self.embedded("vision", hidden + self.weights[place + "embeddings.position_embedding.weight"])
+        hidden = self.norm(place + "pre_layrnorm", hidden)
         mask = torch.zeros(())
         states = self.encode("vision", hidden, mask, config)
         return [states[index] for index in self.config.extract_layers]
@@ -198,9 +197,17 @@ class _WrittenOut:
             hidden = hidden + self.adapt(f"{kind}_attention_adapters.{index}", inside)
             inside = self.linear(f"{place}.mlp.fc1", self.norm(f"{place}.layer_norm2", hidden))
             inside = self.linear(f"{place}.mlp.fc2", inside * torch.sigmoid(1.702 * inside))
-            hidden = hidden + self.adapt(f"{kind}_mlp_adapters.{index}", inside)
+            hidden = self.behind_layer(kind, index, hidden + self.adapt(f"{kind}_mlp_adapters.{index}", inside))
             states.append(hidden)
         return states
+
+    def embedded(self, kind: str, hidden: torch.Tensor) -> torch.Tensor:
+        """What goes into an encoder."""
+        return hidden
+
+    def behind_layer(self, kind: str, index: int, hidden: torch.Tensor) -> torch.Tensor:
+        """What a layer of an encoder hands on."""
+        return hidden
 
     def decoder_layer(self, place: str, hidden: torch.Tensor) -> torch.Tensor:
         inside = self.attention(place, hidden, torch.zeros(()), self.config.decoder_num_attention_heads)
@@ -241,7 +248,7 @@ def written_out_logits(
     model: CLIPSegForImageSegmentation, adapters: dict[str, torch.Tensor], inputs: dict[str, torch.Tensor]
 ) -> torch.Tensor:
     """Compute (B, 1, H, W) logits without transformers' or our forward; ``adapters`` under our names."""
-    return _WrittenOut(model, adapters).logits(inputs["image"], inputs["input_ids"], inputs["attention_mask"])
+    return WrittenOut(model, adapters).logits(inputs["image"], inputs["input_ids"], inputs["attention_mask"])
 
 
 def written_out_loss(logits: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

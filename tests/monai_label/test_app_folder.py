@@ -39,7 +39,9 @@ def test_the_backbone_is_written_into_the_copy_only(bundle, tmp_path):
             assert json.loads((root / "configs" / f"{name}.json").read_text())["backbone"] == expected
 
 
-@pytest.mark.parametrize(("method", "settings"), [("shallow", {"bottleneck": 8}), ("decoder", {})])
+@pytest.mark.parametrize(
+    ("method", "settings"), [("shallow", {"bottleneck": 8}), ("coop", {"contexts": 2}), ("unet", {})]
+)
 def test_a_model_goes_on_learning_by_the_method_it_was_made_with(bundle, tmp_path, method, settings):
     source = shutil.copytree(bundle, tmp_path / "busi")
     made = build_network(method, "tiny", prompt="tumor", **settings)

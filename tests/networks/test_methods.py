@@ -4,13 +4,11 @@ import json
 
 import pytest
 import torch
+from networks.installed import installed
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks import (
     METHODS,
-    CLIPSegDenseAdapter,
-    CLIPSegFineTune,
-    CLIPSegShallowAdapter,
     build_network,
     load_network,
     save_adapters,
@@ -18,48 +16,56 @@ from monai_vlsm.networks import (
     trained_parameters,
 )
 
-CLASSES = {
-    "dense": CLIPSegDenseAdapter,
-    "shallow": CLIPSegShallowAdapter,
-    "decoder": CLIPSegFineTune,
-    "full": CLIPSegFineTune,
-    "zero_shot": CLIPSegFineTune,
+RECIPES = {
+    "dense": (1e-3, 1e-3, 0.3, 1.5, 1.0),
+    "shallow": (3e-4, 1e-3, 0.3, 1.5, 1.0),
+    "telescopic": (1e-3, 1e-3, 0.3, 1.5, 1.0),
+    "lora": (2e-4, 1e-2, 0.3, 1.5, 1.0),
+    "coop": (2e-4, 0, 0.2, 1.0, 0.2),
+    "vpt": (2e-4, 0, 0.2, 1.0, 0.2),
+    "maple": (2e-4, 0, 0.2, 1.0, 0.2),
+    "decoder": (1e-3, 1e-3, 0.3, 1.5, 1.0),
+    "full": (1e-4, 1e-3, 0.3, 1.5, 1.0),
+    "zero_shot": (0, 0, 0.3, 1.5, 1.0),
+    "unet": (1e-3, 1e-3, 0.3, 1.5, 1.0),
+    "unetpp": (3e-4, 1e-3, 0.3, 1.5, 1.0),
+    "attention_unet": (1e-4, 1e-3, 0.3, 1.5, 1.0),
+    "flexible_unet": (1e-3, 1e-3, 0.3, 1.5, 1.0),
+    "swin_unetr": (1e-4, 1e-5, 0.3, 1.5, 1.0),
 }
 
 
-@pytest.mark.parametrize("method", list(CLASSES))
+@pytest.mark.parametrize("method", installed(METHODS))
 def test_method_builds_its_network(small_backbone, method):
     network = build_network(method, small_backbone)
-    assert (type(network), network.method) == (CLASSES[method], method)
+    assert (type(network), network.method) == (METHODS[method].network_class, method)
 
 
-def test_every_method_is_tested_here():
-    assert set(METHODS) == set(CLASSES)
+def test_every_recipe_is_tested_here():
+    assert set(METHODS) == set(RECIPES)
 
 
-@pytest.mark.parametrize(
-    ("method", "rate", "decay"),
-    [
-        ("dense", 1e-3, 1e-3),
-        ("shallow", 3e-4, 1e-3),
-        ("decoder", 1e-3, 1e-3),
-        ("full", 1e-4, 1e-3),
-        ("zero_shot", 0, 0),
-    ],
-)
-def test_recipe_of_the_method(method, rate, decay):
-    assert (METHODS[method].learning_rate, METHODS[method].weight_decay) == (rate, decay)
+@pytest.mark.parametrize(("method", "recipe"), list(RECIPES.items()))
+def test_recipe_of_the_method(method, recipe):
+    found = METHODS[method]
+    rates = found.learning_rate, found.weight_decay, found.lr_factor, found.lambda_dice, found.lambda_ce
+    assert rates == recipe
 
 
-@pytest.mark.parametrize("method", ["Dense", "", "lora", None, 3, ["dense"]], ids=repr)
+@pytest.mark.parametrize("method", ["Dense", "", "ensemble", None, 3, ["dense"]], ids=repr)
 def test_unknown_method_is_refused_with_the_known_ones(small_backbone, method):
-    with pytest.raises(DataError, match="choose one of dense, shallow, decoder, full, zero_shot"):
+    with pytest.raises(DataError, match=f"choose one of {', '.join(METHODS)}"):
         build_network(method, small_backbone)
 
 
 @pytest.mark.parametrize(
     ("method", "setting", "allowed"),
-    [("dense", "rank", "only bottleneck, adapt_vision"), ("decoder", "bottleneck", "none"), ("full", "mode", "none")],
+    [
+        ("dense", "rank", "only bottleneck, adapt_vision"),
+        ("vpt", "bottleneck", "only contexts, context_depth"),
+        ("decoder", "bottleneck", "none"),
+        ("full", "mode", "none"),
+    ],
 )
 def test_setting_of_another_method_is_refused_with_the_allowed_ones(small_backbone, method, setting, allowed):
     with pytest.raises(DataError, match=f"{method!r} has no setting {setting!r}, {allowed}"):
@@ -67,22 +73,34 @@ def test_setting_of_another_method_is_refused_with_the_allowed_ones(small_backbo
 
 
 @pytest.mark.parametrize(
-    "settings",
+    ("method", "settings"),
     [
-        {"bottleneck": 0},
-        {"bottleneck": 10**9},
-        {"bottleneck": 4.0},
-        {"bottleneck": "64"},
-        {"bottleneck": True},
-        {"cond_bottleneck": -1},
-        {"adapt_text": "false"},
-        {"adapt_vision": 1},
+        ("dense", {"bottleneck": 0}),
+        ("dense", {"bottleneck": 10**9}),
+        ("dense", {"bottleneck": 4.0}),
+        ("dense", {"bottleneck": "64"}),
+        ("dense", {"bottleneck": True}),
+        ("dense", {"cond_bottleneck": -1}),
+        ("dense", {"adapt_text": "false"}),
+        ("dense", {"adapt_vision": 1}),
+        ("telescopic", {"bottleneck": 0}),
+        ("telescopic", {"bottleneck": "64"}),
+        ("coop", {"contexts": 65}),
+        ("coop", {"context_depth": 6}),
+        ("vpt", {"contexts": 0}),
+        ("vpt", {"context_depth": 6}),
+        ("maple", {"context_depth": 1.0}),
+        ("lora", {"lora_rank": 0}),
+        ("lora", {"lora_alpha": 0}),
+        ("lora", {"lora_alpha": float("nan")}),
+        ("lora", {"lora_dropout": 1}),
+        ("lora", {"adapt_text": 1}),
     ],
     ids=str,
 )
-def test_wrong_value_of_a_setting_is_refused(small_backbone, settings):
-    with pytest.raises(DataError, match="must be"):
-        build_network("dense", small_backbone, **settings)
+def test_wrong_value_of_a_setting_is_refused(small_backbone, method, settings):
+    with pytest.raises(DataError, match=f"{next(iter(settings))}|bottleneck.* must be"):
+        build_network(method, small_backbone, **settings)
 
 
 def test_none_leaves_a_setting_at_its_default(small_backbone):
@@ -92,7 +110,17 @@ def test_none_leaves_a_setting_at_its_default(small_backbone):
 
 
 @pytest.fixture(
-    params=[("dense", {"bottleneck": 3, "adapt_text": False}), ("shallow", {"cond_bottleneck": 5}), ("decoder", {})]
+    params=[
+        ("dense", {"bottleneck": 3, "adapt_text": False}),
+        ("shallow", {"cond_bottleneck": 5}),
+        ("telescopic", {"bottleneck": 30, "adapt_vision": False}),
+        ("coop", {"contexts": 2, "context_depth": 3}),
+        ("vpt", {"contexts": 2}),
+        ("maple", {"context_depth": 2}),
+        ("lora", {"lora_rank": 2, "adapt_text": True}),
+        ("decoder", {}),
+    ],
+    ids=lambda param: param[0],
 )
 def source(request, small_backbone):
     """A trained network with settings of its own."""
@@ -179,6 +207,10 @@ SUMMARY = "339,744 of 2,424,417 (14.0%)"
     [
         ("dense", "attention and MLP of vision blocks 0 to 2, attention and MLP of text blocks 0 to 2, the embedding"),
         ("shallow", "what vision blocks 1, 2, 3 give, what text blocks 1, 2, 3 give, the embedding of the prompt"),
+        ("telescopic", "attention and MLP of vision blocks 0 to 2, attention and MLP of text blocks 2 to 4, the embed"),
+        ("coop", "4 contexts at depth 0 to 0"),
+        ("lora", "LoRA of rank 8 on query and value of the vision encoder"),
+        ("unet", "reads no text"),
         ("decoder", "method='decoder', backbone='small'"),
     ],
 )

@@ -88,6 +88,14 @@ def test_a_case_gives_its_rows(scripts, case, units, tmp_path):
     assert json.loads((tmp_path / "numbers.json").read_text()) == result
 
 
+def test_only_the_chosen_methods_are_measured(scripts, monkeypatch):
+    monkeypatch.setattr(scripts.network_cases, "_peak_apart", lambda *_: {"beyond": 1.0})
+    result = scripts.command.main([*QUICK, "--only", "methods", "--methods", "coop"])
+    assert [(row["what"].partition(":")[0], row["unit"]) for row in result["rows"]["methods"]] == [
+        ("coop", unit) for unit in ("", "MB", "CPU s", "GiB")
+    ]
+
+
 def test_a_peak_is_that_of_the_step_alone(scripts, toy):
     def prepare():
         built = torch.ones(15, 2**20)

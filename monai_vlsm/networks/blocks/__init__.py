@@ -2,6 +2,26 @@
 
 from .activations import keep_less_for_gradients
 from .adapter import Adapter
+from .checks import require_number, require_switch, require_whole
+from .contexts import ContextProjection, Contexts, ProjectedContexts
+from .hooks import AdapterHook, AppendContexts, ReplaceBehindFirst, ReplaceLast
 from .positions import KeptPositions
+from .telescopic_adapter import BoundaryEnhancer, TelescopicAdapter
 
-__all__ = ["Adapter", "KeptPositions", "keep_less_for_gradients"]
+__all__ = [
+    "Adapter",
+    "AdapterHook",
+    "AppendContexts",
+    "BoundaryEnhancer",
+    "ContextProjection",
+    "Contexts",
+    "KeptPositions",
+    "ProjectedContexts",
+    "ReplaceBehindFirst",
+    "ReplaceLast",
+    "TelescopicAdapter",
+    "keep_less_for_gradients",
+    "require_number",
+    "require_switch",
+    "require_whole",
+]

@@ -5,11 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from monai_vlsm.errors import DataError
 from monai_vlsm.networks.blocks.activations import relu
-
-_MOST = 65_536
-"""Many times the width of any CLIPSeg: what asks for more wants to take the memory."""
+from monai_vlsm.networks.blocks.checks import require_whole
 
 
 class Adapter(nn.Module):
@@ -29,11 +26,7 @@ class Adapter(nn.Module):
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
-        if not isinstance(bottleneck, int) or isinstance(bottleneck, bool) or not 1 <= bottleneck <= _MOST:
-            raise DataError(
-                f"the bottleneck of an adapter must be a whole number, at most {_MOST:,} and at least 1, "
-                f"not {bottleneck!r}."
-            )
+        require_whole("the bottleneck of an adapter", bottleneck)
         self.down = nn.Linear(width, bottleneck)
         self.up = nn.Linear(bottleneck, width)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 import torch
 from monai.data import MetaTensor
@@ -12,29 +12,15 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_backbone
-from monai_vlsm.networks.checkpoint import CHECKSUM_BYTES, install_checkpoint_hooks
-from monai_vlsm.networks.facts import Facts
-from monai_vlsm.networks.nets.computing import ComputingCLIPSeg
-from monai_vlsm.networks.precision import AUTO
-from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, shared_parameters
-from monai_vlsm.networks.text import end_of_text, tokenize
+from monai_vlsm.networks.blocks import KeptPositions, keep_less_for_gradients
+from monai_vlsm.networks.nets.prompted import ImageFeatures, PromptedNetwork
+from monai_vlsm.networks.precision import AUTO, cast_norms_once, hold_type
+from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, hold_in, shared_parameters
+from monai_vlsm.networks.text import end_of_text
 
 
-class ImageFeatures(NamedTuple):
-    """What the decoder reads of an image: one state per extracted layer, shallow first."""
-
-    states: tuple[torch.Tensor, ...]
-    """A class token, then the patches row by row; each (B, 1 + h * w, D)."""
-    grid: tuple[int, int]
-    """Rows h and columns w of patches."""
-
-
-class CLIPSegNetwork(ComputingCLIPSeg):
-    """Image and prompt in, logits out; subclasses say what is adapted or trained.
-
-    ``state_dict()`` leaves the frozen tensors out. It holds what is trained, the default prompt, ``facts`` (method,
-    settings, name and fingerprint of the backbone) and a ``checksum``, and ``load_state_dict()`` takes nothing else,
-    even with ``strict=False``. What is exported, compiled or pickled holds everything.
+class CLIPSegNetwork(PromptedNetwork):
+    """A CLIPSeg; subclasses say what is adapted or trained. See PromptedNetwork for how it is used and saved.
 
     The frozen tensors are in memory once for all networks of a process, ``copy.deepcopy`` included. Training one of
     them by hand is a DataError in ``forward`` and ``state_dict``; ``own_copy()`` gives a network where it is allowed.
@@ -65,45 +51,17 @@ class CLIPSegNetwork(ComputingCLIPSeg):
         precision: str = AUTO,
     ) -> None:
         source = load_backbone(backbone)
-        super().__init__(source.copy(trained))
-        self.method, self.settings = method, dict(settings or {})
-        self.backbone_name, self.backbone_fingerprint = source.name, source.fingerprint
-        self.first_values_fingerprint = source.first_values_fingerprint
-        self.image_size = source.image_size
-        self.tokenizer = source.tokenizer
+        super().__init__(source, prompt, method, settings)
+        self.backbone: Any = source.copy(trained)
         self.extract_layers = tuple(sorted(self.backbone.config.extract_layers))
-        if not whole:
+        if whole:
+            self.unread = tuple(self._unread_names())
+        else:
             self._drop_unread_parts()
+        self._compute_leanly()
+        self._sharing = SharingGuard(self.backbone)
         self.require_untouched()
         self.set_precision(precision)
-        tokens = self._default_tokens(prompt)
-        self.default_input_ids = nn.Buffer(tokens["input_ids"])
-        self.default_attention_mask = nn.Buffer(tokens["attention_mask"])
-        self.facts = nn.Buffer(self.describe().encode())
-        self.checksum = nn.Buffer(torch.zeros(CHECKSUM_BYTES, dtype=torch.uint8))
-        install_checkpoint_hooks(self)
-
-    def forward(
-        self,
-        image: torch.Tensor,
-        input_ids: torch.Tensor | None = None,
-        attention_mask: torch.Tensor | None = None,
-        states: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Segment what the prompt names.
-
-        Args:
-            image: (B, 3, H, W) float, upright, ImageNet-normalized; H and W multiples of the patch size.
-            input_ids: (B, L) or (1, L) token ids of the prompts; the default prompt if None.
-            attention_mask: 1 for tokens, 0 for padding, of the shape of ``input_ids``; all ones if None.
-            states: what ``frozen_states`` gave for the image, which is then not encoded again.
-
-        Returns:
-            (B, 1, H, W) float32 logits.
-        """
-        if input_ids is None:
-            input_ids, attention_mask = self.default_input_ids, self.default_attention_mask
-        return self.decode(self.encode_image(image, states), self.encode_text(input_ids, attention_mask))
 
     def encode_image(self, image: torch.Tensor, states: torch.Tensor | None = None) -> ImageFeatures:
         """Run the vision encoder on ``image`` (B, 3, H, W) as far as the decoder reads it; ``states`` as in forward."""
@@ -131,10 +89,7 @@ class CLIPSegNetwork(ComputingCLIPSeg):
         """
         self.require_untouched()
         if not self.vision_is_frozen:
-            raise DataError(
-                f"the method {self.method!r} with these settings changes the vision encoder while it trains, so its "
-                "states cannot be kept: choose a method that leaves it as it is, such as 'shallow' or 'decoder'."
-            )
+            return super().frozen_states(image)
         self._grid(image)
         with self._casting():
             return torch.stack(self._extract_states(image), dim=1).to(self.compute_type)
@@ -170,11 +125,7 @@ class CLIPSegNetwork(ComputingCLIPSeg):
         with self._casting():
             return self._decode(features, embedding).float()
 
-    def describe(self) -> Facts:
-        """Return what a checkpoint says of this network."""
-        return Facts(self.method, self.settings, self.backbone_name, self.backbone_fingerprint)
-
-    def own_copy(self) -> CLIPSegNetwork:
+    def own_copy(self) -> Self:
         """Return a copy that shares no memory: its frozen tensors may be unfrozen and trained by hand.
 
         ``state_dict()`` of it holds what is unfrozen at that moment, and is loaded by a copy with the same unfrozen.
@@ -193,9 +144,10 @@ class CLIPSegNetwork(ComputingCLIPSeg):
         if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
             self._sharing.require_untouched()
 
-    def extra_repr(self) -> str:
-        """Say what is trained on which backbone."""
-        return f"method={self.method!r}, backbone={self.backbone_name!r}, image_size={self.image_size}"
+    def save_memory(self) -> Self:
+        """Keep of each layer only what goes in, while training; the gradient computes the layer a second time."""
+        self.backbone.gradient_checkpointing_enable({"use_reentrant": False})
+        return self
 
     def _decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
         decoder = self.backbone.decoder
@@ -206,7 +158,8 @@ class CLIPSegNetwork(ComputingCLIPSeg):
             if index == decoder.conditional_layer:
                 hidden = decoder.film_mul(embedding)[:, None] * hidden + decoder.film_add(embedding)[:, None]
             hidden = decoder.layers[index](hidden, None)
-        patches = hidden[:, 1:].transpose(1, 2)  # type: ignore[index]
+        height, width = features.grid
+        patches = hidden[:, 1 : 1 + height * width].transpose(1, 2)  # type: ignore[index]
         return decoder.transposed_convolution(patches.unflatten(2, features.grid))
 
     def _extract_states(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
@@ -226,17 +179,6 @@ class CLIPSegNetwork(ComputingCLIPSeg):
         output = self.backbone.clip.text_model(input_ids, attention_mask)
         return self.backbone.clip.text_projection(output.pooler_output)
 
-    def _default_tokens(self, prompt: str) -> dict[str, torch.Tensor]:
-        if self.tokenizer is not None:
-            return tokenize(self.tokenizer, prompt)
-        if prompt:
-            raise DataError(
-                f"the backbone {self.backbone_name!r} has no tokenizer for the prompt {prompt!r}: give token ids."
-            )
-        config = self.backbone.config.text_config
-        ids = torch.tensor([[config.bos_token_id, config.eos_token_id]])
-        return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-
     def _adapt_states(self, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return states
 
@@ -251,12 +193,36 @@ class CLIPSegNetwork(ComputingCLIPSeg):
             )
         return int(height // patch), int(width // patch)
 
+    def _unread_names(self) -> list[str]:
+        """Tell how the names begin of what the decoder never reads, where it is built."""
+        layers = range(self.extract_layers[-1] + 1, self.backbone.config.vision_config.num_hidden_layers)
+        parts = [f"vision_model.encoder.layers.{layer}." for layer in layers]
+        parts += ["vision_model.post_layernorm.", "visual_projection.", "logit_scale"]
+        return [f"backbone.clip.{part}" for part in parts]
+
     def _drop_unread_parts(self) -> None:
         clip = self.backbone.clip
         clip.vision_model.encoder.layers = clip.vision_model.encoder.layers[: self.extract_layers[-1] + 1]
         clip.vision_model.post_layernorm = nn.Identity()
         clip.visual_projection = nn.Identity()
         del clip.logit_scale
+
+    def _compute_leanly(self) -> None:
+        clip = self.backbone.clip
+        keep_less_for_gradients(self.backbone)
+        for encoder in (clip.vision_model, clip.text_model):
+            cast_norms_once(encoder)
+        clip.vision_model.embeddings.interpolate_pos_encoding = KeptPositions(clip.vision_model.embeddings)
+
+    @property
+    def _float32_weight(self) -> torch.Tensor:
+        return self.backbone.clip.vision_model.pre_layrnorm.weight
+
+    def _hold_frozen(self) -> None:
+        compute = self.compute_type
+        if self._float32_weight.dtype == torch.float32:
+            hold_in(self.backbone, lambda module: hold_type(self.backbone, module, compute))
+        self._sharing = SharingGuard(self.backbone)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CLIPSegNetwork:
         """Copy what is trained; the frozen tensors stay shared, as between all networks of the process."""

@@ -9,25 +9,10 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone
-from monai_vlsm.networks.blocks import Adapter
+from monai_vlsm.networks.blocks import Adapter, AdapterHook, require_switch
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
 from monai_vlsm.networks.text import end_of_text
-
-
-class AdapterHook:
-    """Forward hook that sends what a frozen layer returns through an adapter.
-
-    An object, not a closure, so that deepcopy gives each copy its own adapter. A hook, not a wrapped layer, so that
-    names in checkpoints do not depend on the module paths of transformers.
-    """
-
-    def __init__(self, adapter: nn.Module) -> None:
-        self.adapter = adapter
-
-    def __call__(self, module: nn.Module, args: tuple, output: torch.Tensor) -> torch.Tensor:
-        """Adapt ``output`` (B, L, D)."""
-        return self.adapter(output)
 
 
 def _adapters(number: int, width: int, bottleneck: int) -> nn.ModuleList:
@@ -38,7 +23,9 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
     """A frozen CLIPSeg with adapters; the arguments are explained in its subclasses."""
 
     adapter_method: str
+    adapter_class: type[nn.Module] = Adapter
     paper_bottleneck: int
+    paper_cond_bottleneck = 256
 
     def __init__(
         self,
@@ -47,19 +34,19 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
         adapt_vision: bool = True,
         adapt_text: bool = True,
         adapt_cond: bool = True,
-        cond_bottleneck: int = 256,
+        cond_bottleneck: int | None = None,
         prompt: str = "",
         precision: str = AUTO,
     ) -> None:
         bottleneck = self.paper_bottleneck if bottleneck is None else bottleneck
+        cond_bottleneck = self.paper_cond_bottleneck if cond_bottleneck is None else cond_bottleneck
         places = {"adapt_vision": adapt_vision, "adapt_text": adapt_text, "adapt_cond": adapt_cond}
         for name, value in places.items():
-            if not isinstance(value, bool):
-                raise DataError(f"{name} must be true or false, not {value!r}.")
+            require_switch(name, value)
         settings = {"bottleneck": bottleneck, **places, "cond_bottleneck": cond_bottleneck}
         super().__init__(backbone, prompt, self.adapter_method, settings, precision=precision)
         width = self.backbone.config.projection_dim
-        self.cond_adapter = Adapter(width, cond_bottleneck) if adapt_cond else nn.Identity()
+        self.cond_adapter = self.adapter_class(width, cond_bottleneck) if adapt_cond else nn.Identity()
         self._add_adapters(bottleneck, adapt_vision, adapt_text)
 
     def extra_repr(self) -> str:
@@ -88,7 +75,7 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
         adapt_vision: V of the paper; adapters in the vision encoder.
         adapt_text: L of the paper; adapters in the text encoder.
         adapt_cond: C of the paper; one adapter on the embedding of the prompt.
-        cond_bottleneck: hidden size of the adapter on the embedding.
+        cond_bottleneck: hidden size of the adapter on the embedding; None is the paper's 256.
         prompt: what is segmented when no tokens are given.
         precision: see CLIPSegNetwork.
 
@@ -108,8 +95,8 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
         self.text_attention_adapters = _adapters(text_depth, text.hidden_size, bottleneck)
         self.text_mlp_adapters = _adapters(text_depth, text.hidden_size, bottleneck)
         clip = self.backbone.clip
-        self._insert(clip.vision_model, self.vision_attention_adapters, self.vision_mlp_adapters)
-        self._insert(clip.text_model, self.text_attention_adapters, self.text_mlp_adapters)
+        self._insert(clip.vision_model.encoder.layers, self.vision_attention_adapters, self.vision_mlp_adapters)
+        self._insert(clip.text_model.encoder.layers, self.text_attention_adapters, self.text_mlp_adapters)
 
     def _adapted_places(self) -> list[str]:
         numbers = {"vision": len(self.vision_mlp_adapters), "text": len(self.text_mlp_adapters)}
@@ -122,10 +109,8 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
         """Whether there is no adapter in the vision encoder."""
         return super().vision_is_frozen and not self.vision_mlp_adapters
 
-    def _insert(self, encoder: Any, attention_adapters: nn.ModuleList, mlp_adapters: nn.ModuleList) -> None:
-        for layer, behind_attention, behind_mlp in zip(
-            encoder.encoder.layers, attention_adapters, mlp_adapters, strict=False
-        ):
+    def _insert(self, layers: Any, attention_adapters: nn.ModuleList, mlp_adapters: nn.ModuleList) -> None:
+        for layer, behind_attention, behind_mlp in zip(layers, attention_adapters, mlp_adapters, strict=False):
             layer.self_attn.out_proj.register_forward_hook(AdapterHook(behind_attention))
             layer.mlp.fc2.register_forward_hook(AdapterHook(behind_mlp))
 
@@ -147,7 +132,7 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
         adapt_vision: V of the paper; adapters on the extracted vision states.
         adapt_text: L of the paper; adapters on the text states of the same depth.
         adapt_cond: C of the paper; one adapter on the embedding of the prompt.
-        cond_bottleneck: hidden size of the adapter on the embedding.
+        cond_bottleneck: hidden size of the adapter on the embedding; None is the paper's 256.
         prompt: what is segmented when no tokens are given.
         precision: see CLIPSegNetwork.
 

@@ -1,0 +1,77 @@
+"""Telescopic Adapters: dense ones that grow with depth, a fifth of the size of the paper's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from monai_vlsm.networks.blocks import BoundaryEnhancer, TelescopicAdapter, require_whole
+from monai_vlsm.networks.blocks.telescopic_adapter import LEAST_BOTTLENECK
+from monai_vlsm.networks.nets.base import ImageFeatures
+from monai_vlsm.networks.nets.clipseg import CLIPSegDenseAdapter
+
+_TEXT_BLOCKS = 3
+
+
+def _adapters(width: int, bottlenecks: Sequence[int]) -> nn.ModuleList:
+    return nn.ModuleList(TelescopicAdapter(width, size) for size in bottlenecks)
+
+
+class CLIPSegTelescopicAdapter(CLIPSegDenseAdapter):
+    """Telescopic Adapters: behind attention and MLP of vision blocks, wider the deeper, and of the last text blocks.
+
+    Source: arXiv 2512.13855; sizes and places as in the released code (Ujjwal238/Telescopic_adapters@af6d0fe,
+    infer_single.py). Vision block i of n has the bottleneck ``max(8, int(bottleneck * (i + 1) / n * 0.5))``, each of
+    the last three text blocks ``max(8, bottleneck // 4)``.
+
+    Parity: the text adapters are in the last three blocks of the encoder, as in the code.
+
+    Args:
+        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
+        bottleneck: what the sizes above follow from; None is the paper's 64.
+        adapt_vision: adapters in the vision encoder.
+        adapt_text: adapters in the text encoder.
+        adapt_cond: one adapter on the embedding of the prompt.
+        cond_bottleneck: hidden size of that one; None is the paper's 16.
+        prompt: what is segmented when no tokens are given.
+        precision: see CLIPSegNetwork.
+
+    Raises:
+        DataError: if a size or switch is none, or the backbone cannot be used.
+    """
+
+    adapter_method = "telescopic"
+    adapter_class = TelescopicAdapter
+    paper_cond_bottleneck = 16
+
+    def _decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
+        return self.boundary_enhancer(super()._decode(features, embedding))
+
+    def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
+        require_whole("the bottleneck of an adapter", bottleneck)
+        clip, depth = self.backbone.clip, self.extract_layers[-1]
+        vision, text = self.backbone.config.vision_config, self.backbone.config.text_config
+        sizes = [max(LEAST_BOTTLENECK, int(bottleneck * ((block + 1) / depth) * 0.5)) for block in range(depth)]
+        vision_sizes = sizes if adapt_vision else []
+        number = min(_TEXT_BLOCKS, depth, text.num_hidden_layers) if adapt_text else 0
+        text_sizes = [max(LEAST_BOTTLENECK, bottleneck // 4)] * number
+        self.vision_attention_adapters = _adapters(vision.hidden_size, vision_sizes)
+        self.vision_mlp_adapters = _adapters(vision.hidden_size, vision_sizes)
+        self.text_attention_adapters = _adapters(text.hidden_size, text_sizes)
+        self.text_mlp_adapters = _adapters(text.hidden_size, text_sizes)
+        self.boundary_enhancer = BoundaryEnhancer()
+        self._insert(clip.vision_model.encoder.layers, self.vision_attention_adapters, self.vision_mlp_adapters)
+        self._insert(self._last_text_layers(), self.text_attention_adapters, self.text_mlp_adapters)
+        self.eval()  # a network is made for inference, in which nothing is dropped at random
+
+    def _last_text_layers(self) -> nn.ModuleList:
+        layers = self.backbone.clip.text_model.encoder.layers
+        return layers[len(layers) - len(self.text_mlp_adapters) :]
+
+    def _adapted_places(self) -> list[str]:
+        number, all_of_them = len(self.text_mlp_adapters), self.backbone.config.text_config.num_hidden_layers
+        text = [f"attention and MLP of text blocks {all_of_them - number} to {all_of_them - 1}"] if number else []
+        vision = len(self.vision_mlp_adapters)
+        return ([f"attention and MLP of vision blocks 0 to {vision - 1}"] if vision else []) + text
