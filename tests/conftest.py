@@ -61,6 +61,16 @@ def reading_backbone(tokenizer):
     return Backbone("reading", small_model(small_config(text={"vocab_size": len(tokenizer), **ids})), tokenizer)
 
 
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory) -> Path:
+    """A trained, calibrated bundle in ``busi``, and its ONNX files in ``onnx``; made once for all processes."""
+    from exporting.made import make_exported
+
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return make_exported(shared / "exported")
+
+
 @pytest.fixture
 def small_disk(tmp_path) -> Iterator[Path]:
     """A disk of two megabytes; for tests that are marked with SMALL_DISK."""
