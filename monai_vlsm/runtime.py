@@ -9,11 +9,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice, pairwise
+from heapq import heappop, heappush
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +24,18 @@ FORMAT = 1
 CARD = "card.json"
 PARTS = ("image_encoder", "text_encoder", "decoder")
 TOKENIZER = "tokenizer.json"
+CPU = ("CPUExecutionProvider",)
 
+_NUMBERS = ("temperature", "threshold", "min_presence", "presence_slope", "presence_offset")
+_CARD = {
+    "files": dict,
+    "image": {"size": int, "mean": list, "std": list},
+    "text": {"prompt": str, "max_tokens": int, "start": int, "end": int, "unknown": int, "special": dict},
+    "mask": {**dict.fromkeys(_NUMBERS, int | float), "score": {"share": float, "most": int}},
+}
 _SAMPLES = 1_000_000
 _CONTRACTION = re.compile("'s|'t|'re|'ve|'m|'ll|'d")
-_RUN = re.compile("L+|N|P+| +")
+_RUN = re.compile("L+|N| +|[^LN ]+")
 _SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
@@ -53,20 +61,18 @@ class Runtime:
         ValueError: if a file is not the one that the card names, or the card is of another format.
     """
 
-    def __init__(
-        self, folder: str | Path, threads: int = 0, providers: Sequence[str] = ("CPUExecutionProvider",)
-    ) -> None:
+    def __init__(self, folder: str | Path, threads: int = 0, providers: Sequence[str] = CPU) -> None:
         import onnxruntime
 
-        files = {name: Path(folder) / f"{name}.onnx" for name in PARTS} | {TOKENIZER: Path(folder) / TOKENIZER}
-        self.card: dict[str, Any] = read_card(Path(folder) / CARD)
+        folder = Path(folder)
+        files = {name: folder / f"{name}.onnx" for name in PARTS} | {TOKENIZER: folder / TOKENIZER}
+        self.card: dict[str, Any] = read_card(folder / CARD)
         for path in files.values():
             _require_same(path, self.card["files"].get(path.name))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._run = {
-            name: onnxruntime.InferenceSession(files[name], options, providers=list(providers)).run for name in PARTS
-        }
+        sessions = (onnxruntime.InferenceSession(files[name], options, list(providers)) for name in PARTS)
+        self._run = {name: session.run for name, session in zip(PARTS, sessions, strict=True)}
         self.tokenizer = Tokenizer(json.loads(files[TOKENIZER].read_text(encoding="utf-8")), self.card["text"])
         self._embeddings: dict[str, np.ndarray] = {}
         self._states: np.ndarray | None = None
@@ -75,8 +81,7 @@ class Runtime:
     def set_image(self, image: np.ndarray | str | Path) -> Runtime:
         """Encode an image, for all prompts that follow: a picture's file, or an upright array (H, W) or (H, W, 3)."""
         values = image if isinstance(image, np.ndarray) else read_picture(image)
-        facts = self.card["image"]
-        self._states = self._run["image_encoder"](None, {"image": network_input(values, **facts)})[0]
+        self._states = self._run["image_encoder"](None, {"image": network_input(values, **self.card["image"])})[0]
         self._size = values.shape[:2]
         return self
 
@@ -90,14 +95,13 @@ class Runtime:
         prompt = self.card["text"]["prompt"] if prompt is None else prompt
         logits = self._run["decoder"](None, {"states": self._states, "text_embedding": self._embedding(prompt)})[0]
         logits = resized(logits[0, 0], self._size, antialias=False)
-        presence = sigmoid(
-            facts["presence_slope"] * presence_score(logits, **facts["score"]) + facts["presence_offset"]
-        )
-        probability = sigmoid(logits / np.float32(facts["temperature"]))
+        score = presence_score(logits, **facts["score"])
+        presence = float(_sigmoid(facts["presence_slope"] * score + facts["presence_offset"]))
+        probability = _sigmoid(logits / np.float32(facts["temperature"]))
         mask = probability >= (facts["threshold"] if threshold is None else threshold)
         if presence < (facts["min_presence"] if min_presence is None else min_presence):
             mask[:] = False
-        return Prediction(mask, probability, prompt, float(presence))
+        return Prediction(mask, probability, prompt, presence)
 
     def _embedding(self, prompt: str) -> np.ndarray:
         if prompt not in self._embeddings:
@@ -127,8 +131,7 @@ class Tokenizer:
         """Return the ids of a text between those of its start and end, at most ``max_tokens``."""
         if not isinstance(text, str):
             raise ValueError(f"a prompt must be a string, not {text!r} of type {type(text).__name__}.")
-        ids = islice(self._all_ids(text), self._facts["max_tokens"] - 2)
-        return [self._facts["start"], *ids, self._facts["end"]]
+        return [self._facts["start"], *islice(self._all_ids(text), self._facts["max_tokens"] - 2), self._facts["end"]]
 
     def _all_ids(self, text: str) -> Iterator[int]:
         at = 0
@@ -145,42 +148,39 @@ class Tokenizer:
                 yield self._ids.get(part, self._facts["unknown"])
 
     def _merged(self, parts: list[str]) -> list[str]:
-        """Join the pair of neighbors that comes first in the list of merges, until none is in it."""
-        while len(parts) > 1:
-            pair = min(pairwise(parts), key=lambda pair: self._ranks.get(pair, math.inf))
-            if pair not in self._ranks:
-                break
-            parts = _joined(parts, pair)
-        return parts
+        """Join neighbors in the order of the list of merges, of equal ones the first, until none is in it."""
+        after, before = list(range(1, len(parts) + 1)), list(range(-1, len(parts)))
+        waiting: list[tuple[int, int, str, str]] = []
+
+        def look_at(left: int, right: int) -> None:
+            if left >= 0 and right < len(parts) and (pair := (parts[left], parts[right])) in self._ranks:
+                heappush(waiting, (self._ranks[pair], left, *pair))
+
+        for left in range(len(parts) - 1):
+            look_at(left, left + 1)
+        while waiting:
+            _, left, first, second = heappop(waiting)
+            right = after[left]
+            if right < len(parts) and (parts[left], parts[right]) == (first, second):
+                parts[left], parts[right] = first + second, ""
+                after[left] = after[right]
+                before[after[left]] = left
+                look_at(before[left], left)
+                look_at(left, after[left])
+        return [part for part in parts if part]
 
 
 def words(text: str) -> Iterator[str]:
     """Cut a text as CLIP does: runs of letters, single digits, runs of other signs; all in lower case."""
-    text = _SPACE.sub(" ", unicodedata.normalize("NFC", text))
     # Letter by letter: of a whole word Python writes the Greek sigma at its end in another way.
-    text = "".join(letter.lower() for letter in text)
-    kinds = "".join(" " if letter == " " else _kind(letter) for letter in text)
+    text = "".join(letter.lower() for letter in _SPACE.sub(" ", unicodedata.normalize("NFC", text)))
+    kinds = "".join(" " if letter == " " else unicodedata.category(letter)[0] for letter in text)
     at = 0
     while at < len(text):
-        found = _CONTRACTION.match(text, at) or _RUN.match(kinds, at)
+        end = (_CONTRACTION.match(text, at) or _RUN.match(kinds, at)).end()  # type: ignore[union-attr]
         if kinds[at] != " ":
-            yield text[at : found.end()]  # type: ignore[union-attr]
-        at = found.end()  # type: ignore[union-attr]
-
-
-def _kind(letter: str) -> str:
-    kind = unicodedata.category(letter)[0]
-    return kind if kind in "LN" else "P"
-
-
-def _joined(parts: Sequence[str], pair: tuple[str, str]) -> list[str]:
-    joined: list[str] = []
-    for part in parts:
-        if joined and (joined[-1], part) == pair:
-            joined[-1] += part
-        else:
-            joined.append(part)
-    return joined
+            yield text[at:end]
+        at = end
 
 
 def _byte_letters() -> list[str]:
@@ -191,11 +191,23 @@ def _byte_letters() -> list[str]:
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """Return the card of an export."""
-    card = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(card, dict) or card.get("format") != FORMAT or card.get("kind") != "onnx":
-        raise ValueError(f"{str(path)!r} is no card of ONNX files of the format {FORMAT}: export the bundle again.")
+    """Return the card of an export, if it is one."""
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+        if (card["format"], card["kind"]) != (FORMAT, "onnx"):
+            raise ValueError(f"it is of the format {card['format']!r} and the kind {card['kind']!r}")
+        _require_like(card, _CARD)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{str(path)!r} is no card of ONNX files: {error}. Export the bundle again.") from error
     return card
+
+
+def _require_like(found: Any, expected: Mapping[str, Any]) -> None:
+    for name, kind in expected.items():
+        if isinstance(kind, dict):
+            _require_like(found[name], kind)
+        elif not isinstance(found[name], kind):
+            raise ValueError(f"{name!r} is {found[name]!r}")
 
 
 def _require_same(path: Path, facts: Mapping[str, Any] | None) -> None:
@@ -216,7 +228,7 @@ def read_picture(path: str | Path) -> np.ndarray:
 
 def network_input(image: np.ndarray, size: int, mean: Sequence[float], std: Sequence[float], **_: Any) -> np.ndarray:
     """Resize and normalize an image (H, W) or (H, W, 3): (1, 3, size, size) float32."""
-    if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (1, 3)):
+    if image.size == 0 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (1,), (3,)):
         raise ValueError(f"an image array must be (H, W) or (H, W, 3), not of shape {image.shape}.")
     planes = np.moveaxis(np.atleast_3d(image), 2, 0)
     pictures = [resized(plane, (size, size), antialias=True) for plane in display_range(planes)]
@@ -235,9 +247,8 @@ def display_range(values: np.ndarray) -> np.ndarray:
         raise ValueError("the image holds values that are not finite (NaN or infinite): replace them first.")
     if values.min() >= 0 and values.max() <= 255 and (values == values.round()).all():
         return values / np.float32(255)
-    low, high = np.quantile(
-        values.reshape(-1)[:: max(1, values.size // _SAMPLES)], np.array([0.005, 0.995], dtype=np.float32)
-    )
+    sample = values.reshape(-1)[:: max(1, values.size // _SAMPLES)]
+    low, high = np.quantile(sample, np.array([0.005, 0.995], dtype=np.float32))
     return np.clip((values - low) / max(high - low, 1e-8), 0, 1)
 
 
@@ -265,21 +276,19 @@ def presence_score(logits: np.ndarray, share: float, most: int) -> float:
     return float(pixels[-max(1, round(share * pixels.size)) :].mean())
 
 
-def sigmoid(logits: Any) -> Any:
-    """Return probabilities of logits."""
+def _sigmoid(logits: Any) -> Any:
     return np.float32(1) / (np.float32(1) + np.exp(-np.clip(logits, -80, 80)))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main() -> None:
     """Segment a picture from the command line."""
+    from PIL import Image
+
     parser = argparse.ArgumentParser(description="Segment a picture by text.")
     parser.add_argument("image", help="PNG, JPG, TIFF ...")
     parser.add_argument("prompt", nargs="*", help="what to segment, a mask each (default: the card's)")
-    parser.add_argument("--folder", type=Path, default=Path(__file__).parent, help="of the export (default: this one)")
-    options = parser.parse_args(arguments)
-    from PIL import Image
-
-    runtime = Runtime(options.folder).set_image(options.image)
+    options = parser.parse_args()
+    runtime = Runtime(Path(__file__).parent).set_image(options.image)
     for number, prompt in enumerate(options.prompt or [None]):
         found = runtime.predict(prompt)
         out = Path(options.image).with_suffix(f".mask{number or ''}.png")

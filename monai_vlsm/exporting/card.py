@@ -40,7 +40,7 @@ def write_card(
         "format": FORMAT,
         **facts,
         "image": _image_facts(values["image_size"]),
-        "text": _text_facts(tokenizer, values["prompt"]),
+        "text": text_facts(tokenizer, values["prompt"]),
         "mask": _mask_facts(values["calibration"], values["threshold"], values["min_presence"]),
         "versions": _versions(),
         "files": _file_facts(folder),
@@ -55,7 +55,7 @@ def write_tokenizer(tokenizer: CLIPTokenizer, path: Path) -> None:
     path.write_text(json.dumps({**document, "truncation": None, "padding": None}, ensure_ascii=False), "utf-8")
 
 
-def _text_facts(tokenizer: CLIPTokenizer, prompt: str) -> dict[str, Any]:
+def text_facts(tokenizer: CLIPTokenizer, prompt: str) -> dict[str, Any]:
     """Return what there is to know about prompts."""
     special = {text: tokenizer.convert_tokens_to_ids(text) for text in sorted(set(tokenizer.all_special_tokens))}
     return {

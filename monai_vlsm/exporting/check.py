@@ -41,13 +41,15 @@ def largest_difference(network: CLIPSegNetwork, parts: Mapping[str, Part], folde
     return float(torch.stack(differences).max())
 
 
-def run_of(path: Path, part: Part) -> Run:
-    """Return what runs the file of a part."""
+def run_of(path: Path, part: Part, threads: int = 0) -> Run:
+    """Return what runs the file of a part, on ``threads`` of the processor; 0 leaves them to its runtime."""
     if path.suffix == f".{PT2}":
         return torch.export.load(path).module()
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = list(part.inputs)
     return lambda *values: torch.from_numpy(
         session.run(None, {name: value.numpy() for name, value in zip(names, values, strict=True)})[0]
