@@ -39,7 +39,7 @@ def write_card(
     card = {
         "format": FORMAT,
         **facts,
-        "image": _image_facts(values["image_size"]),
+        "image": image_facts(values["image_size"]),
         "text": text_facts(tokenizer, values["prompt"]),
         "mask": _mask_facts(values["calibration"], values["threshold"], values["min_presence"]),
         "versions": _versions(),
@@ -68,7 +68,7 @@ def text_facts(tokenizer: CLIPTokenizer, prompt: str) -> dict[str, Any]:
     }
 
 
-def _image_facts(image_size: int) -> dict[str, Any]:
+def image_facts(image_size: int) -> dict[str, Any]:
     """Return how an image becomes the input of the image encoder."""
     return {
         "size": image_size,
