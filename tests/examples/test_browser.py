@@ -1,4 +1,4 @@
-"""The page in ``examples/browser`` does in JavaScript what ``monai_vlsm.runtime`` does, and loads nothing from elsewhere."""
+"""The page in ``examples/browser`` does what ``monai_vlsm.runtime`` does, and loads nothing from elsewhere."""
 
 from __future__ import annotations
 
