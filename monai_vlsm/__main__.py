@@ -14,6 +14,7 @@ from monai_vlsm.commands import (
     check,
     compare,
     convert,
+    export,
     label_app,
     new_bundle,
     package,
@@ -24,7 +25,7 @@ from monai_vlsm.commands import (
 )
 from monai_vlsm.errors import DataError, find_message, is_full_disk, show_user_errors_plainly
 
-COMMANDS = (prepare, new_bundle, check, predict, compare, prompts, report, package, label_app, convert)
+COMMANDS = (prepare, new_bundle, check, predict, compare, prompts, report, package, export, label_app, convert)
 # What a shell shows for a program that was ended by a closed pipe (128 + SIGPIPE).
 CLOSED_PIPE = 141
 

@@ -13,14 +13,14 @@ PACKAGE = "monai_vlsm"
 DRAWING = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors",),
+    ("errors", "runtime"),
     ("data", "networks.blocks", "statistics"),
     ("data.sets", "data.check", "data.phantom", "dicom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),
     ("calibration",),
     ("inferers", "engines", "datasets", "custom_data", "monai_label"),
     ("handlers",),
-    ("predictor", "reports"),
+    ("exporting", "predictor", "reports"),
     ("predicting",),
     (PACKAGE, "commands"),
     ("__main__",),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import tempfile
@@ -59,6 +60,27 @@ def reading_backbone(tokenizer):
 
     ids = {name: getattr(tokenizer, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
     return Backbone("reading", small_model(small_config(text={"vocab_size": len(tokenizer), **ids})), tokenizer)
+
+
+@pytest.fixture(scope="session")
+def no_traces_of_the_compiler() -> Iterator[None]:
+    """pytest listens to every logger, and torch writes out all that it records as soon as anyone does."""
+    logger = logging.getLogger("torch.__trace")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "handlers", [])
+        patch.setattr(logger, "addHandler", lambda handler: None)
+        yield
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory, no_traces_of_the_compiler) -> Path:
+    """A trained, calibrated bundle in ``busi``, and its ONNX files in ``onnx``; made once for all processes."""
+    from exporting.made import make_exported
+
+    pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return make_exported(shared / "exported")
 
 
 @pytest.fixture

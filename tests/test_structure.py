@@ -91,6 +91,7 @@ def test_every_room_is_on_a_floor_once_and_has_modules():
         "bundle",
         "calibration",
         "commands",
+        "runtime",
     ],
 )
 def test_a_room_without_torch_stays_without_it(room):

@@ -23,7 +23,7 @@ _logger = logging.getLogger("monai_vlsm")
 
 SHARE = 0.003
 """Of the pixels; the more, the less is seen of small things, see docs/absent.md."""
-_MOST = 512
+MOST = 512
 """Rows and columns that are looked at: logits are interpolated from fewer, so that more would say the same again."""
 
 
@@ -41,7 +41,7 @@ def presence_score(logits: torch.Tensor, share: float = SHARE) -> float:
     """
     slices = logits.as_subclass(torch.Tensor)
     slices = slices[0] if slices.ndim == 4 else slices.reshape(*slices.shape[-2:], 1)
-    steps = [max(1, size // _MOST) for size in slices.shape[:2]]
+    steps = [max(1, size // MOST) for size in slices.shape[:2]]
     pixels = slices[:: steps[0], :: steps[1]].reshape(-1, slices.shape[-1]).float()
     if not pixels.numel():
         raise ValueError(f"logits must have pixels, got the shape {tuple(logits.shape)}")

@@ -1,7 +1,6 @@
 """What is exported or compiled holds the frozen backbone too, and gives what the network gives."""
 
 import io
-import logging
 import pickle
 
 import pytest
@@ -14,12 +13,7 @@ KINDS = ["dense", "shallow"]
 WITH_TOKENS = pytest.mark.parametrize("names", [("image",), ("image", "input_ids", "attention_mask")], ids=len)
 
 
-@pytest.fixture(autouse=True)
-def _no_traces_of_the_compiler(monkeypatch):
-    """pytest listens to every logger, and torch writes out all that it compiles as soon as anyone does."""
-    logger = logging.getLogger("torch.__trace")
-    monkeypatch.setattr(logger, "handlers", [])
-    monkeypatch.setattr(logger, "addHandler", lambda handler: None)
+pytestmark = pytest.mark.usefixtures("no_traces_of_the_compiler")
 
 
 @pytest.fixture(scope="module")

@@ -178,7 +178,7 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
         output = clip.text_model(input_ids, attention_mask, output_hidden_states=bool(self.text_adapters))
         embedding = self.cond_adapter(clip.text_projection(output.pooler_output))
         if self.text_adapters:
-            rows = torch.arange(len(input_ids), device=input_ids.device)
+            rows = torch.arange(input_ids.shape[0], device=input_ids.device)  # len() would fix the size in an export
             last = end_of_text(input_ids, self.backbone.config.text_config)
             for adapter, index in zip(self.text_adapters, self.extract_layers, strict=True):
                 # Parity: behind the adapter on the embedding, and with the residual: raw text states go in.
