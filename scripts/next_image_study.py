@@ -141,7 +141,9 @@ def report(folder: Path, done: Mapping[str, Any], groups: Sequence[str]) -> None
 
     The Dice of a test entry is averaged over the seeds; intervals are over test images, entries of one drawn together.
     """
-    seeds = sorted({int(key.split()[0]) for key in done})
+    begun = sorted({int(key.split()[0]) for key in done})
+    seeds = [seed for seed in begun if all(f"{seed} {name}" in done for name in ARMS)]
+    print(f"seeds: {seeds}\n")
     labels = [one["labels"] for one in done[f"{seeds[0]} {BASE}"]]
     # (seeds, rounds, entries) of each strategy
     dice = {name: np.array([[r["dice"] for r in done[f"{seed} {name}"]] for seed in seeds]) for name in ARMS}
