@@ -18,10 +18,10 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data.sets", "data.check", "data.phantom", "dicom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),
     ("calibration",),
-    ("inferers", "engines", "datasets", "custom_data", "monai_label"),
+    ("inferers", "engines", "datasets", "custom_data"),
     ("handlers",),
     ("exporting", "predictor", "reports"),
-    ("predicting",),
+    ("predicting", "monai_label"),
     (PACKAGE, "commands"),
     ("__main__",),
 )

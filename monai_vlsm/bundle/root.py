@@ -16,6 +16,7 @@ from monai_vlsm.errors import DataError
 
 _ALIKE = 0.8
 """How alike a key must be to one of the template's to be taken for it misspelt, as difflib measures it."""
+_DEPLOY_OPERATOR = ("monai.deploy.operators.monai_bundle_inference_operator", "MonaiBundleInferenceOperator")
 _OWN_CHOICE = ("cache_dir", "checkpoint", "output_dir", "bundle_root")
 """Places that are restricted in strangers' bundles only."""
 
@@ -23,15 +24,18 @@ _OWN_CHOICE = ("cache_dir", "checkpoint", "output_dir", "bundle_root")
 def bundle_root(name: str) -> str:
     """Return the folder of a bundle, for the key ``bundle_root`` of its configurations.
 
-    It is the one that ``monai.bundle run`` was given a configuration of; MONAI does not tell expressions, so it is
-    looked up among the functions that are being called. Where MONAI evaluates a configuration without such a run (its
-    checks and exports), it is ``bundles/NAME``, or else the working directory.
+    It is the one that ``monai.bundle run`` was given a configuration of, or that MONAI Deploy runs; neither tells
+    expressions, so it is looked up among the functions that are being called. Where MONAI evaluates a configuration
+    without such a run (its checks and exports), it is ``bundles/NAME``, or else the working directory.
 
     Args:
         name: of the bundle.
     """
     configs = Path(getattr(_running_workflow(), "config_root_path", ""))
-    return str(configs.parent) if configs.name == "configs" else _by_name(name)
+    if configs.name == "configs":
+        return str(configs.parent)
+    deployed = getattr(_caller(*_DEPLOY_OPERATOR), "bundle_path", None)
+    return _by_name(name) if deployed is None else str(deployed)
 
 
 def require_usable_values() -> None:
@@ -59,12 +63,17 @@ def require_usable_values() -> None:
 
 def _running_workflow() -> Any:
     """Return MONAI's ``ConfigWorkflow`` that is evaluating this expression, or None."""
-    workflows = sys.modules.get("monai.bundle.workflows")
+    return _caller("monai.bundle.workflows", "ConfigWorkflow")
+
+
+def _caller(module: str, kind: str) -> Any:
+    """Return the innermost object of a class, if that was ever imported, whose method is being called, or None."""
+    known = getattr(sys.modules.get(module), kind, None)
     frame = sys._getframe()
-    while workflows is not None and frame.f_back is not None:
+    while known is not None and frame.f_back is not None:
         frame = frame.f_back
         caller = frame.f_locals.get("self")
-        if isinstance(caller, workflows.ConfigWorkflow):
+        if isinstance(caller, known):
             return caller
     return None
 

@@ -24,13 +24,19 @@ from monai_vlsm.errors import MissingFileError, UserError, find_user_error
 from monai_vlsm.monai_label.gate import LOOPBACK, Gate
 from monai_vlsm.monai_label.login import Guard, Login, read_token
 from monai_vlsm.monai_label.options import Options
-from monai_vlsm.monai_label.refusals import BusyError, ClientLeft, ForbiddenError
-from monai_vlsm.monai_label.routes import models, sessions, studies
+from monai_vlsm.monai_label.refusals import BusyError, ClientLeft, ForbiddenError, OvertakenError
+from monai_vlsm.monai_label.routes import models, reviews, sessions, studies
 from monai_vlsm.monai_label.routes.login import login_routes
 
 RETRY_AFTER = 10
 """Seconds after which a busy server is asked again."""
-_STATUSES = ((ForbiddenError, 403), (MissingFileError, 404), (BusyError, 503), (UserError, 400))
+_STATUSES = (
+    (ForbiddenError, 403),
+    (MissingFileError, 404),
+    (OvertakenError, 409),
+    (BusyError, 503),
+    (UserError, 400),
+)
 
 
 @asynccontextmanager
@@ -47,7 +53,7 @@ def _listed(key: str) -> list[str]:
 
 
 app = FastAPI(title="monai_vlsm", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
-for routes in (studies, sessions, models):
+for routes in (studies, sessions, models, reviews):
     app.include_router(routes.router)
 if _listed("login"):
     guard = Guard(read_token(Path(settings.MONAI_LABEL_APP_DIR)))
@@ -62,7 +68,7 @@ app.add_middleware(Gate, hosts=[*LOOPBACK, *_listed("hosts")], origins=_listed("
 @app.exception_handler(MONAILabelException)
 @app.exception_handler(Exception)
 async def _because(_: Any, error: Exception) -> JSONResponse:
-    """Name the reason: 403, 404, 503 or 400 for what the client can mend, 500 for all else."""
+    """Name the reason: 403, 404, 409, 503 or 400 for what the client can mend, 500 for all else."""
     if isinstance(error, MONAILabelException):
         status = 400 if error.error is MONAILabelError.INVALID_INPUT else 500
         return JSONResponse({"detail": error.msg}, status)

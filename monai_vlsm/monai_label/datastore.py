@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
 from monailabel.datastore.local import LocalDatastore
 
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import MissingFileError
 from monai_vlsm.monai_label.refusals import ForbiddenError
+from monai_vlsm.monai_label.reviews import FIX, REJECT, verdict_on
 from monai_vlsm.monai_label.studies import STORED_SUFFIXES, require_below, require_id, require_suffix
 
 TAGS = ("final", "original")
@@ -75,12 +81,36 @@ class StudiesDatastore(LocalDatastore):
         return str(super().save_label(image_id, label_filename, label_tag, label_info))
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
-        """Return the images with a label, in the order that MONAI Label gives, none of them outside of the folder."""
-        listed = super().datalist(full_path)
+        """Return the images with a label that no review turned down, none of them outside of the folder.
+
+        Their order is that of MONAI Label.
+        """
+        labeled = zip(self.get_labeled_images(), super().datalist(full_path), strict=True)
+        listed = [entry for image, entry in labeled if verdict_on(self, image) not in (FIX, REJECT)]
         for entry in listed if full_path else ():
             for path in entry.values():
                 require_below(path, self._datastore_path)
-        return list(listed)
+        return listed
+
+    def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:
+        """Return the images without label, and those whose label is to be fixed."""
+        fixed = [image for image in self.get_labeled_images() if verdict_on(self, image) == FIX]
+        return [*super().get_unlabeled_images(label_tag, labels), *fixed]
+
+    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
+        """Add to what is known of images, with one write; an image that is gone is left out."""
+        for image, info in infos.items():
+            if known := self._datastore.objects.get(image):
+                known.image.info.update(info)
+        self._update_datastore_file()
+
+    def _update_datastore_file(self, lock: bool = True) -> None:
+        """Write what is known whole: MONAI Label's own way leaves half a file when its process is killed."""
+        with FileLock(self._lock_file) if lock else nullcontext():
+            content = json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str)
+            with replace_whole(self._datastore_config_path) as part:
+                part.write_text(content, encoding="utf-8")
+            self._config_ts = Path(self._datastore_config_path).stat().st_mtime
 
     def _require_place(self, path: Path) -> None:
         """Raise a ForbiddenError if a link would lead what is written to ``path``, below the folder, elsewhere."""

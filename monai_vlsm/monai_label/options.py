@@ -104,3 +104,18 @@ class LabelOptions(Options):
     """What 3D Slicer says about a label that it submits."""
 
     label_info: list[LabelInfo] = []
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("control characters and line breaks are not allowed")
+    return text.strip()
+
+
+class ReviewOptions(Options):
+    """What somebody says of a label; ``version`` is that of the row which they saw."""
+
+    verdict: Literal["accept", "fix", "reject"]
+    reviewer: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_printable)]
+    comment: Annotated[str, Field(max_length=1000), AfterValidator(_printable)] = ""
+    version: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]

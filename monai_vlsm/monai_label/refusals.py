@@ -9,6 +9,10 @@ class ForbiddenError(DataError):
     """A name, a file or a link by which something would be read or written outside of the studies: 403."""
 
 
+class OvertakenError(DataError):
+    """What somebody judged is not what is there now: 409."""
+
+
 class BusyError(UserError):
     """There is no room now, and there may be later: 503."""
 

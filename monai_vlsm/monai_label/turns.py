@@ -34,6 +34,11 @@ class Cores:
         self._busy = 0
         self._threads = torch.get_num_threads()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether something computes."""
+        return self._busy > 0
+
     @contextmanager
     def one(self) -> Iterator[None]:
         """Wait for a core; a thread that computes alone gets all of them."""

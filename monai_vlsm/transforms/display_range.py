@@ -132,9 +132,12 @@ def _as_stored(image: Any) -> MetaTensor:
 def _channel_first(values: torch.Tensor, meta: Mapping[str, Any]) -> torch.Tensor:
     axis = meta.get(CHANNEL_AXIS, 0)
     without = axis == "no_channel" or isnan(float(axis))
-    if without and values.ndim == 4 and values.shape[-1] in (3, 4):
-        # MONAI Deploy says "no channel" of color images, too.
-        return values.movedim(-1, 0)
+    if without and values.shape[-1] in (3, 4):
+        # MONAI Deploy says "no channel" of colors, too. Its medical images are in a space, and may have three slices.
+        if values.ndim == 4:
+            return values.movedim(-1, 0)
+        if not meta.get("space"):
+            return values.movedim(-1, 0)[..., None]
     return values[None] if without else values.movedim(int(axis), 0)
 
 

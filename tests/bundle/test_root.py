@@ -2,6 +2,8 @@
 
 import json
 import os
+import sys
+from types import ModuleType
 
 import pytest
 import torch
@@ -29,6 +31,23 @@ def test_a_configuration_outside_of_a_bundle_does_not_make_its_folder_one(tmp_pa
     workflow = ConfigWorkflow(str(config), meta_file=None, logging_file=False)
     workflow.initialize()
     assert workflow.run() == [os.path.join("bundles", "busi")]
+
+
+def test_the_bundle_that_monai_deploy_runs_is_the_one_whatever_its_name_and_the_working_directory(
+    tmp_path, monkeypatch
+):
+    class MonaiBundleInferenceOperator:
+        bundle_path = tmp_path / "models" / "renamed"
+
+        def compute(self):
+            return bundle_root("busi")
+
+    module = ModuleType("monai.deploy.operators.monai_bundle_inference_operator")
+    module.MonaiBundleInferenceOperator = MonaiBundleInferenceOperator
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.chdir(tmp_path)
+    assert MonaiBundleInferenceOperator().compute() == str(tmp_path / "models" / "renamed")
+    assert bundle_root("busi") == "."
 
 
 @pytest.fixture

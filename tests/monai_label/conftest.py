@@ -48,6 +48,16 @@ def bundle(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def bundle_with_tiny(bundle, tmp_path_factory) -> Path:
+    """The same bundle, with the backbone that its model fits in its configurations."""
+    folder = tmp_path_factory.mktemp("with_tiny") / "busi"
+    shutil.copytree(bundle, folder)
+    inference = folder / "configs" / "inference.json"
+    inference.write_text(json.dumps({**json.loads(inference.read_text()), "backbone": "tiny"}))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def second(tmp_path_factory) -> Path:
     """Another bundle on the same backbone, called other."""
     return write_bundle(tmp_path_factory.mktemp("bundles") / "other", seed=1)

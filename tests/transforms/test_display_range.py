@@ -101,6 +101,16 @@ def test_colors_without_a_word_about_their_channel_are_found():
     assert shown(image).shape == (3, 9, 8, 5)
 
 
+def test_an_array_with_colors_last_and_no_word_about_them_gets_a_slice_that_monai_deploy_can_take_off(picture):
+    image = shown(deployed(COLORS.transpose(1, 0, 2).copy(), original_channel_dim="no_channel"))
+    assert torch.equal(image[..., 0].as_tensor(), from_file(picture).as_tensor())
+
+
+def test_a_volume_of_three_slices_has_no_colors():
+    image = deployed(VOLUME[..., :3], space="RAS", affine=AFFINE, original_channel_dim="no_channel")
+    assert shown(image).shape == (1, 9, 8, 3)
+
+
 @pytest.mark.parametrize(("axis", "shape"), [(-1, (9, 8, 3)), (0, (3, 9, 8)), (float("nan"), (9, 8))])
 def test_the_channel_is_where_the_metadata_say(axis, shape):
     image = shown(deployed(np.ones(shape, np.uint8), original_channel_dim=axis))

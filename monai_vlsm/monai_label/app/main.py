@@ -8,13 +8,16 @@ from typing import Any
 import monaibundle  # main.py of MONAI Label's sample app, which lies beside this file under this name
 from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.utils.async_tasks.utils import processes
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.monai_label.datastore import StudiesDatastore
 from monai_vlsm.monai_label.label_maps import AnyTask, PromptsTask
 from monai_vlsm.monai_label.pinned import require_unchanged
 from monai_vlsm.monai_label.prompts import ANY
+from monai_vlsm.monai_label.scores import BackgroundScores, Idleness, Looker
 from monai_vlsm.monai_label.sessions import KeptImages
+from monai_vlsm.monai_label.strategies import next_image_strategies
 from monai_vlsm.monai_label.tasks import TrainTask
 from monai_vlsm.monai_label.turns import Cores, Turns
 
@@ -53,6 +56,10 @@ class App(monaibundle.MyApp, MONAILabelApp):
         """Return the trainings by name of their model."""
         return {name: TrainTask(path, self.conf) for name, path in self.models.items()}
 
+    def init_strategies(self) -> dict[str, Any]:
+        """Return the ways to choose the next image by name, the default first."""
+        return {**next_image_strategies(), **super().init_strategies()}
+
     def behind_gate(self) -> None:
         """Note that :mod:`monai_vlsm.monai_label.api` serves this app."""
         self._gated = True
@@ -69,6 +76,10 @@ class App(monaibundle.MyApp, MONAILabelApp):
                 "--start; and without MONAI_LABEL_AUTH_ENABLE: the login of MONAI Label 0.8.5 refuses everybody."
             )
         super().on_init_complete()
+        idleness = Idleness(lambda: self.cores.is_busy or any(map(processes, ("train", "batch_infer"))))
+        first = Path(next(iter(self.models.values())))
+        looker = Looker(first, lambda: require_unchanged(*self._checked), idleness.wait)
+        BackgroundScores(self.datastore(), looker).start()
 
     def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Run a model on an image of the studies, or on a file that the server itself has written: a ``Path``."""
