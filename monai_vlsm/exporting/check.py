@@ -10,7 +10,7 @@ import torch
 from monai_vlsm.errors import DataError
 from monai_vlsm.exporting.files import FLOAT16, FLOAT32, PT2
 from monai_vlsm.exporting.parts import Part
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 
 MOST = {FLOAT32: 1e-3, FLOAT16: 1e-2}
 """How far a probability may be from that of the network, by the precision of the weights."""
@@ -21,7 +21,7 @@ Run = Callable[..., torch.Tensor]
 
 
 @torch.no_grad()
-def largest_difference(network: CLIPSegNetwork, parts: Mapping[str, Part], folder: Path, kind: str) -> float:
+def largest_difference(network: PromptedNetwork, parts: Mapping[str, Part], folder: Path, kind: str) -> float:
     """Return how far probabilities of the files are from those of the network at most, for noise and its own prompt.
 
     Args:

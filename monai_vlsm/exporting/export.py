@@ -18,7 +18,7 @@ from monai_vlsm.exporting.check import largest_difference, require_small
 from monai_vlsm.exporting.files import FLOAT32, KINDS, ONNX, PRECISIONS, PT2, require_onnx, write_onnx, write_pt2
 from monai_vlsm.exporting.parts import Part, parts_of, record
 from monai_vlsm.networks import load_checkpoint
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 from monai_vlsm.runtime import TOKENIZER
 
 
@@ -95,7 +95,7 @@ def _write_parts(parts: Mapping[str, Part], folder: Path, kind: str, precision: 
             write_pt2(program, path)
 
 
-def _origin(bundle: Path, network: CLIPSegNetwork, checkpoint: str) -> dict[str, str]:
+def _origin(bundle: Path, network: PromptedNetwork, checkpoint: str) -> dict[str, str]:
     """Return what the files were made of."""
     return {
         "bundle": bundle.resolve().name,

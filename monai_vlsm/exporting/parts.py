@@ -12,7 +12,7 @@ from torch.export import Dim, ExportedProgram
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.nets import ImageFeatures
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 
 _BATCH = 2
 _TOKENS = 7
@@ -22,7 +22,7 @@ _TOKENS = 7
 class ImageEncoder(nn.Module):
     """An image to the states that the decoder reads."""
 
-    def __init__(self, network: CLIPSegNetwork) -> None:
+    def __init__(self, network: PromptedNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -34,7 +34,7 @@ class ImageEncoder(nn.Module):
 class TextEncoder(nn.Module):
     """A prompt to its embedding."""
 
-    def __init__(self, network: CLIPSegNetwork) -> None:
+    def __init__(self, network: PromptedNetwork) -> None:
         super().__init__()
         self.network = network
 
@@ -46,7 +46,7 @@ class TextEncoder(nn.Module):
 class Decoder(nn.Module):
     """States of images and embeddings of prompts to logits."""
 
-    def __init__(self, network: CLIPSegNetwork, grid: tuple[int, int]) -> None:
+    def __init__(self, network: PromptedNetwork, grid: tuple[int, int]) -> None:
         super().__init__()
         self.network = network
         self.grid = grid
@@ -87,7 +87,7 @@ class Part:
 
 
 @torch.no_grad()
-def parts_of(network: CLIPSegNetwork, image_size: int) -> dict[str, Part]:
+def parts_of(network: PromptedNetwork, image_size: int) -> dict[str, Part]:
     """Return the parts of a network by name, for pictures of ``image_size`` x ``image_size`` pixels."""
     image = torch.zeros(_BATCH, 3, image_size, image_size)
     input_ids = network.default_input_ids[:, :_TOKENS].expand(_BATCH, -1).contiguous()

@@ -18,7 +18,7 @@ from sides import build_ours
 from monai_vlsm.exporting.check import run_of
 from monai_vlsm.exporting.files import write_onnx, write_pt2
 from monai_vlsm.exporting.parts import Part, parts_of, record
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 
 SIZES = ((1, 16), (2, 2), (3, 77), (5, 16))
 """Images and tokens."""
@@ -65,7 +65,7 @@ def _export(parts: dict[str, Part], folder: Path, kind: str, precision: str) -> 
 
 
 @torch.no_grad()
-def _compared(network: CLIPSegNetwork, runs: dict[str, Callable[..., Any]]) -> Iterator[str]:
+def _compared(network: PromptedNetwork, runs: dict[str, Callable[..., Any]]) -> Iterator[str]:
     """Yield how far logits and probabilities of the files are from those of the network."""
     for batch, tokens in SIZES:
         generator = torch.Generator().manual_seed(batch)

@@ -14,10 +14,10 @@ from transformers import CLIPTokenizer
 
 from monai_vlsm.exporting import export_bundle
 from monai_vlsm.networks import Backbone, CLIPSegDenseAdapter
-from monai_vlsm.networks.nets.base import CLIPSegNetwork
+from monai_vlsm.networks.nets.prompted import PromptedNetwork
 
 
-def make_bundle(folder: Path, network: CLIPSegNetwork) -> Path:
+def make_bundle(folder: Path, network: PromptedNetwork) -> Path:
     """Write a bundle with a network, whose trained tensors get noise: adapters begin as almost nothing."""
     shutil.copytree(BUNDLES / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
     (folder / "models").mkdir()
