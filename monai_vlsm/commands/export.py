@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.bundle import find_bundle
-from monai_vlsm.commands import TRUST_HELP
+from monai_vlsm.bundle import bundle_folder
+from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
 
 
 def add_parser(commands: Any) -> None:
@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
         description="Write image encoder, text encoder and decoder as three files, with the tokenizer and a card of "
         "all else that a program needs (docs/export.md).",
     )
-    parser.add_argument("bundle", help="name below bundles/, or folder of a trained bundle")
+    parser.add_argument("bundle", help=BUNDLE_HELP)
     parser.add_argument("--format", default="onnx", choices=("onnx", "pt2"), help="default: %(default)s")
     parser.add_argument("--out", type=Path, required=True, help="folder to make")
     parser.add_argument(
@@ -36,7 +36,7 @@ def _run(arguments: argparse.Namespace) -> None:
     from monai_vlsm.exporting import export_bundle
 
     card = export_bundle(
-        find_bundle(arguments.bundle),
+        bundle_folder(arguments.bundle),
         arguments.out,
         arguments.format,
         arguments.precision,

@@ -51,7 +51,7 @@ def export_bundle(
     parser = bundle_parser(bundle, backbone, trust)
     values = {key: parsed_content(parser, key) for key in (*VALUES, "calibration", "checkpoint")}
     network = load_checkpoint(parsed_content(parser, "network_def"), values["checkpoint"]).set_precision(FLOAT32).eval()
-    parts = parts_of(network, values["image_size"])
+    parts = parts_of(network.merged(), values["image_size"])
     with new_folder(out, sum(tensor.nbytes for tensor in network.parameters())) as folder:
         _write_parts(parts, folder, kind, precision)
         difference = largest_difference(network, parts, folder, kind)
