@@ -33,8 +33,8 @@ class Port:
         self.value = value
 
 
-def mask_of(bundle: Path, image: Any) -> np.ndarray:
-    operator = MonaiBundleInferenceOperator(
+def operator_of(bundle: Path) -> MonaiBundleInferenceOperator:
+    return MonaiBundleInferenceOperator(
         Application(),
         app_context=AppContext({}),
         input_mapping=[IOMapping("image", Image, IOType.IN_MEMORY)],
@@ -42,6 +42,9 @@ def mask_of(bundle: Path, image: Any) -> np.ndarray:
         bundle_path=bundle,
         name="bundle",
     )
+
+
+def mask_of(operator: MonaiBundleInferenceOperator, image: Any) -> np.ndarray:
     port = Port(image)
     operator.compute(port, port, None)
     return port.value.asnumpy()
@@ -59,7 +62,8 @@ def main() -> None:
     images: dict[str, Any] = {"series": read_series(series)}
     for name, array in np.load(pictures).items():
         images[name] = array if name == "array" else Image(array, {"source_format": ".png", "filename": f"{name}.png"})
-    np.savez(masks, **{name: mask_of(bundle, image) for name, image in images.items()})
+    operator = operator_of(bundle)
+    np.savez(masks, **{name: mask_of(operator, image) for name, image in images.items()})
 
 
 if __name__ == "__main__":

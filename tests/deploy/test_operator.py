@@ -89,21 +89,26 @@ def masks(bundle, tmp_path_factory) -> dict[str, np.ndarray]:
     return dict(np.load(folder / "masks.npz"))
 
 
-def expected(bundle: Path, image: np.ndarray | Path) -> np.ndarray:
-    mask = Predictor.from_bundle(bundle).set_image(image).predict(PROMPT).mask
+@pytest.fixture(scope="module")
+def predictor(bundle) -> Predictor:
+    return Predictor.from_bundle(bundle)
+
+
+def expected(predictor: Predictor, image: np.ndarray | Path) -> np.ndarray:
+    mask = predictor.set_image(image).predict(PROMPT).mask
     assert 0 < mask.sum() < mask.size, "an empty or full mask would equal too much"
     return mask.astype(np.uint8)
 
 
-def test_a_dicom_series_gets_the_mask_of_its_volume(bundle, masks, tmp_path):
+def test_a_dicom_series_gets_the_mask_of_its_volume(predictor, masks, tmp_path):
     volume = np.stack([drawn(seed).T for seed in (1, 2, 3)], axis=-1)  # (W, H, D)
     affine = np.diag([-SPACING[1], -SPACING[0], SPACING[2], 1])
     nibabel.save(nibabel.Nifti1Image(volume, affine), tmp_path / "volume.nii.gz")
-    mask = expected(bundle, tmp_path / "volume.nii.gz")
+    mask = expected(predictor, tmp_path / "volume.nii.gz")
     assert np.array_equal(masks["series"], mask.swapaxes(0, 2)), "MONAI Deploy has slices first"
 
 
 @pytest.mark.parametrize("name", ["gray", "color", "array"])
-def test_a_picture_in_memory_gets_the_mask_of_the_predictor(bundle, masks, name):
+def test_a_picture_in_memory_gets_the_mask_of_the_predictor(predictor, masks, name):
     picture = drawn(1) if name == "gray" else np.dstack([drawn(1), drawn(2), drawn(3)])
-    assert np.array_equal(masks[name][0], expected(bundle, picture))
+    assert np.array_equal(masks[name][0], expected(predictor, picture))
