@@ -40,9 +40,6 @@ def run_local(jobs: Sequence[Job], plan: Plan, predictor: Predictor | None = Non
                     writing.popleft().result()
             for written in writing:
                 written.result()
-        except KeyboardInterrupt as error:
-            error.add_note("what is finished stays: the same command goes on with the rest")
-            raise
         finally:
             reader.shutdown(cancel_futures=True)
 

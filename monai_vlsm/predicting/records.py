@@ -56,6 +56,9 @@ def only_writer(plan: Plan) -> Iterator[None]:
         for name in (TABLE, PAGE):
             (plan.folder / name).unlink(missing_ok=True)
         yield
+    except KeyboardInterrupt as error:
+        error.add_note("what is finished stays: the same command goes on with the rest")
+        raise
     finally:
         lock.release()
 
