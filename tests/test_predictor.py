@@ -12,7 +12,6 @@ import nibabel
 import numpy as np
 import pytest
 import torch
-from monai.data import MetaTensor
 from PIL import Image
 
 from monai_vlsm.calibration import Calibration
@@ -21,7 +20,7 @@ from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.inferers import PromptInferer
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor, read_image
-from monai_vlsm.transforms import load_image, presence_score
+from monai_vlsm.transforms import collate_image, load_image, presence_score
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURE = draw_phantom(np.random.default_rng(1)).image
@@ -93,7 +92,7 @@ def test_the_threshold_moves_the_mask(predictor):
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_prediction_is_as_sure_as_the_inferer_says(network, picture_file, count):
-    image = MetaTensor(load_image(picture_file)[None])
+    image = collate_image([{"image": read_image(picture_file)}])["image"]
     meta = PromptInferer(prompt="mass", paraphrases=count)(image, network).meta
     found = Predictor(network, device="cpu", paraphrases=count).set_image(picture_file).predict("mass")
     assert found.mean_probability == pytest.approx(float(meta["mean_probability"]), abs=1e-6)

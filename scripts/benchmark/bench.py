@@ -52,7 +52,8 @@ class Bench:
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Bench:
         """Return what ``in_own_process`` was called with."""
-        return cls(**{**options, **{name: tuple(options[name]) for name in ("precisions", "methods")}})
+        tuples = {name: tuple(options[name]) for name in ("precisions", "methods") if name in options}
+        return cls(**(options | tuples))
 
     @property
     def batch_size(self) -> int:
