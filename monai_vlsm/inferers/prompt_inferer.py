@@ -100,7 +100,7 @@ class PromptInferer(Inferer):
 
     @torch.no_grad()
     def segment_all(
-        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], prompts: Sequence[Prompt]
+        self, inputs: torch.Tensor, network: Callable[..., torch.Tensor], prompts: Sequence[str]
     ) -> list[torch.Tensor]:
         """Segment one image by several prompts, from one encoding of it.
 

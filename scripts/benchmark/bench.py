@@ -52,7 +52,7 @@ class Bench:
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> Bench:
         """Return what ``in_own_process`` was called with."""
-        tuples = {name: tuple(options[name]) for name in ("precisions", "methods") if name in options}
+        tuples: dict[str, Any] = {name: tuple(options[name]) for name in ("precisions", "methods") if name in options}
         return cls(**(options | tuples))
 
     @property
