@@ -128,6 +128,13 @@ def test_an_archive_with_a_trick_is_refused_and_nothing_is_written(archive, cach
     assert not leftovers(cache)
 
 
+def test_two_slashes_in_a_row_lead_to_no_place_outside(archive, tmp_path):
+    outside = tmp_path / "outside" / ".DS_Store"
+    folder = bundle_folder(str(entries(archive, (f"phantom/{outside}", "a file", FILE))))
+    assert not outside.exists()
+    assert (folder / str(outside).lstrip("/")).is_file()
+
+
 @pytest.mark.parametrize(
     "name", ["configs/inference.json", "a/b/configs/inference.json", ".hidden/configs/inference.json", "a/LICENSE"]
 )
