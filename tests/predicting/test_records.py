@@ -9,7 +9,7 @@ import pytest
 from predicting.conftest import write_picture
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.predicting.case import segment_case
+from monai_vlsm.predicting.case import answer_case, read_case, segment_case, write_case
 from monai_vlsm.predicting.jobs import make_jobs
 from monai_vlsm.predicting.records import COLUMNS, only_writer, record_path, unfinished, write_results
 from monai_vlsm.predicting.sources import find_sources
@@ -116,6 +116,13 @@ def test_what_failed_has_its_rows_and_is_told_and_tried_again(jobs, predictor, p
     assert [job.source.name for job in failed] == ["b"]
     assert [bool(row["error"]) for row in table(plan)] == [False, False, True, True, False, False]
     assert left(jobs, plan) == ["b"]
+
+
+def test_an_image_that_changes_after_it_was_read_is_not_finished(jobs, predictor, plan, pictures):
+    case = read_case(jobs[0])
+    write_picture(pictures / "a.png", seed=7, size=(30, 30))
+    write_case(answer_case(predictor, case, plan), plan)
+    assert left(jobs[:1], plan) == ["a"]
 
 
 def test_an_image_without_a_record_has_failed(jobs, plan):
