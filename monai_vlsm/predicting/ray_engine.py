@@ -203,7 +203,16 @@ def _pool(plan: Plan, workers: int | None, threads: int) -> Pool:
             f"{size} workers of {threads} threads need {size * threads} cores, the cluster has {cores}: give smaller "
             "numbers with --workers and --threads."
         )
-    return Pool(size, threads, min(1.0, gpus / size))
+    return Pool(size, threads, _share(gpus, size))
+
+
+def _share(gpus: int, size: int) -> float:
+    """Return the part of one GPU that each worker takes, so small that all of them find room beside each other.
+
+    A share lies on a single GPU, and Ray rounds it to 1 / 10,000.
+    """
+    on_one = -(-size // gpus) if gpus else 0
+    return 10_000 // on_one / 10_000 if on_one else 0.0
 
 
 @contextmanager

@@ -149,6 +149,18 @@ def test_more_workers_than_there_are_cores_are_refused(cluster, jobs, plan):
         run_ray(jobs, plan, workers=2, threads=2)
 
 
+@pytest.mark.parametrize(("gpus", "size"), [(1, 1), (2, 1), (1, 6), (2, 3), (4, 5)])
+def test_all_workers_find_room_on_the_gpus(gpus, size):
+    share = ray_engine._share(gpus, size)
+    assert 0 < share <= 1
+    assert gpus * int(1 / share) >= size
+    assert round(share, 4) == share
+
+
+def test_without_a_gpu_workers_take_none():
+    assert ray_engine._share(0, 3) == 0
+
+
 def answers(plan, job, **changed) -> list[str]:
     """Return what a worker, in this process, says about an image."""
     setting = Setting(plan, 1, ".", {}, ray_engine.version("monai_vlsm"))
