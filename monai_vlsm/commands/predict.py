@@ -180,8 +180,8 @@ def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
     if arguments.jobs:
         return read_jobs(arguments.jobs, plan.prompt, plan.folder, arguments.overlays)
     sources = find_sources(arguments.images, plan.folder)
-    if plan.dicom_seg and any(source.remote for source in sources):
-        raise DataError("--dicom-seg reads the files of the images once more: copy them here first.")
+    if (plan.dicom_seg or plan.with_patient) and any(source.remote for source in sources):
+        raise DataError("--dicom-seg and --with-patient read the files once more: copy them here first.")
     return make_jobs(sources, arguments.prompt or [plan.prompt], arguments.overlays)
 
 
