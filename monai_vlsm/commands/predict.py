@@ -106,7 +106,9 @@ def _add_answers(group: Any) -> None:
     group.add_argument(
         "--overlays", type=int, default=16, metavar="N", help="images drawn with their masks (default: %(default)s)"
     )
-    group.add_argument("--dicom-seg", action="store_true", help="also write a DICOM SEG of each DICOM image")
+    group.add_argument(
+        "--dicom-seg", action="store_true", help="also write a DICOM SEG of each DICOM image, with its patient"
+    )
     group.add_argument("--with-patient", action="store_true", help="name patients in tables, as DICOM files do")
     group.add_argument(
         "--overwrite", action="store_true", help="segment anew what is finished, and replace what is in the way"
