@@ -129,7 +129,10 @@ def _snapshot(repository: str, revision: str | None) -> Path:
 
     fetch = partial(snapshot_download, repository, revision=revision, allow_patterns=list(_FILES))
     try:
-        return Path(fetch(local_files_only=True))
+        cached = Path(fetch(local_files_only=True))
+        # Of a download that was stopped only a part is there, which older versions of the client return.
+        if all((cached / name).is_file() for name in (_INFERENCE, MODEL)):
+            return cached
     except (OSError, ValueError):
         pass
     try:

@@ -298,6 +298,11 @@ def test_what_the_hub_has_given_once_is_not_asked_for_again(hub, files):
     assert content(first) == files
 
 
+def test_a_part_of_a_bundle_in_the_cache_of_the_hub_is_completed(hub, files):
+    (hub.snapshot / "configs").mkdir(parents=True)  # as after a download that was stopped
+    assert content(bundle_folder("owner/lesions")) == files
+
+
 def test_without_network_it_says_how_to_fetch_it_once(hub, cache):
     hub.online = False
     with pytest.raises(MissingFileError, match=r"\(no network\)[^$]*hf download owner/lesions --revision v1"):
