@@ -131,8 +131,12 @@ def test_after_the_run_was_killed_another_one_does_the_rest_and_no_more(cluster,
 
 def test_what_makes_all_images_impossible_ends_the_run(cluster, jobs, plan, monkeypatch):
     monkeypatch.setattr(ray_engine, "_answers", lambda *given: iter(["", "no room for the network"]))
+    begun = record_path(jobs[0], plan).with_suffix(".begun")
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b".")
     with pytest.raises(DataError, match="no room for the network"):
         run_ray(jobs, plan, workers=1)
+    assert not begun.exists(), "the image would be taken for the cause after three such runs"
 
 
 def test_an_error_that_is_not_about_the_image_is_a_failure_of_the_run(plan, jobs, monkeypatch):
@@ -182,6 +186,16 @@ def test_a_worker_leaves_alone_what_is_finished(plan, jobs, monkeypatch):
     assert answers(plan, jobs[0]) == [""]
     monkeypatch.setattr(Worker, "segment", None)
     assert answers(plan, jobs[0]) == [""]
+
+
+def test_an_image_that_kills_is_not_tried_again_in_the_same_run(plan, jobs, monkeypatch):
+    begun = record_path(jobs[0], plan).with_suffix(".begun")
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"...")
+    monkeypatch.setattr(Worker, "segment", None)
+    for _ in range(2):
+        assert answers(plan, jobs[0]) == [""]
+        assert (read_record(jobs[0], plan) or {})["error"] == "3 processes died with this image"
 
 
 def test_without_ray_it_says_how_to_get_it(jobs, plan, monkeypatch):
