@@ -222,7 +222,7 @@ def test_what_a_killed_process_left_is_no_bundle(archive, files, monkeypatch):
     folder = bundle_folder(str(archive))
     shutil.rmtree(folder)
     with new_folder(folder) as unfinished:
-        shutil.copytree(unfinished, folder.with_name(".0123.part.phantom"))
+        shutil.copytree(unfinished, folder.with_name(".0123456789abcdef.part.phantom"))
     shutil.rmtree(folder)
     assert content(bundle_folder(str(archive))) == files
 

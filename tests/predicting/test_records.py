@@ -139,9 +139,12 @@ def test_a_second_run_into_the_folder_is_refused(plan):
 
 def test_a_run_that_begins_removes_the_table_and_what_killed_ones_left(done, plan):
     write_results(done, plan)
-    part = plan.folder / "more" / ".0123.part.c_cyst.png"
+    part = plan.folder / "more" / ".0123456789abcdef.part.c_cyst.png"
     part.touch()
+    other = plan.folder / "more" / ".movie.part.mp4"
+    other.touch()
     with only_writer(plan):
         assert not part.exists()
+        assert other.exists(), "it is another program's"
         assert not (plan.folder / "results.csv").exists()
     assert left(done, plan) == []
