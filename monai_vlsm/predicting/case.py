@@ -11,7 +11,7 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from monai_vlsm.errors import find_message, with_causes
+from monai_vlsm.errors import UserError, find_message, with_causes
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.records import State, forget, state_of, write_record
@@ -106,7 +106,8 @@ def _step(case: Case, writes: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if writes and any(isinstance(cause, OSError) for cause in with_causes(error)):
+        # Where a result cannot be written, that is told as a UserError; a plain OSError is about the image's own files.
+        if writes and isinstance(error, UserError) and any(isinstance(cause, OSError) for cause in with_causes(error)):
             raise
         case.error = find_message(error) or f"{type(error).__name__}: {error}"
         _logger.debug("no answer for %s", case.job.source.shown, exc_info=True)
