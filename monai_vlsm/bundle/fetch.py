@@ -69,7 +69,7 @@ def _from_archive(archive: Path) -> Path:
     digest = file_sha256(archive)
     with open_archive(archive, _MOST_ENTRIES) as entries:
         name = _bundle_in(entries, archive)
-        files = {entry.name.removeprefix(f"{name}/"): entry for entry in entries}
+        files = {_name_inside(entry): entry for entry in entries}
         size = sum(entry.size for entry in entries)
         allowed = max(_ALWAYS_ALLOWED, _MOST_TIMES * archive.stat().st_size)
         require_no_bomb(size, allowed, _MOST_TIMES, archive)
@@ -91,12 +91,17 @@ def _bundle_in(entries: Sequence[Entry], archive: Path) -> str:
             f"'monai-vlsm package' writes it, got {sorted(names)[:5]}. Unpack it yourself and give the folder."
         )
     for entry in entries:
-        if not is_known_file(entry.name.removeprefix(f"{name}/")):
+        if not is_known_file(_name_inside(entry)):
             raise DataError(
                 f"the archive {str(archive)!r} was not unpacked: {entry.name!r} is no file that bundles have, "
                 "and could be code. Unpack it yourself, look at it, and give the folder."
             )
     return name
+
+
+def _name_inside(entry: Entry) -> str:
+    """Return the name of an entry below the bundle's folder; two slashes in a row would make the rest absolute."""
+    return PurePosixPath(*PurePosixPath(entry.name).parts[1:]).as_posix()
 
 
 def _from_hub(repository: str, revision: str | None) -> Path:
@@ -124,7 +129,10 @@ def _snapshot(repository: str, revision: str | None) -> Path:
 
     fetch = partial(snapshot_download, repository, revision=revision, allow_patterns=list(_FILES))
     try:
-        return Path(fetch(local_files_only=True))
+        cached = Path(fetch(local_files_only=True))
+        # Of a download that was stopped only a part is there, which older versions of the client return.
+        if all((cached / name).is_file() for name in (_INFERENCE, MODEL)):
+            return cached
     except (OSError, ValueError):
         pass
     try:

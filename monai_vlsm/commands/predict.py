@@ -106,7 +106,9 @@ def _add_answers(group: Any) -> None:
     group.add_argument(
         "--overlays", type=int, default=16, metavar="N", help="images drawn with their masks (default: %(default)s)"
     )
-    group.add_argument("--dicom-seg", action="store_true", help="also write a DICOM SEG of each DICOM image")
+    group.add_argument(
+        "--dicom-seg", action="store_true", help="also write a DICOM SEG of each DICOM image, with its patient"
+    )
     group.add_argument("--with-patient", action="store_true", help="name patients in tables, as DICOM files do")
     group.add_argument(
         "--overwrite", action="store_true", help="segment anew what is finished, and replace what is in the way"
@@ -180,8 +182,8 @@ def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
     if arguments.jobs:
         return read_jobs(arguments.jobs, plan.prompt, plan.folder, arguments.overlays)
     sources = find_sources(arguments.images, plan.folder)
-    if plan.dicom_seg and any(source.remote for source in sources):
-        raise DataError("--dicom-seg reads the files of the images once more: copy them here first.")
+    if (plan.dicom_seg or plan.with_patient) and any(source.remote for source in sources):
+        raise DataError("--dicom-seg and --with-patient read the files once more: copy them here first.")
     return make_jobs(sources, arguments.prompt or [plan.prompt], arguments.overlays)
 
 

@@ -14,6 +14,10 @@ from secrets import token_hex
 
 from monai_vlsm.errors import DataError, UserError, is_full_disk
 
+_TOKEN = 8
+"""Bytes at random in the names of unfinished files."""
+_ANY_TOKEN = "[0-9a-f]" * (2 * _TOKEN)
+"""A pattern for these: other programs have hidden files with ``.part.`` in their names, too."""
 _ABANDONED = 3600
 """Seconds without a write after which something unfinished belongs to nobody: its process was killed."""
 
@@ -89,7 +93,7 @@ def remove_abandoned(path: str | Path, seconds: float = _ABANDONED) -> None:
         seconds: without a write since then; 0 where nobody else can be writing.
     """
     path = Path(path)
-    _remove_parts(path.parent.glob(f".*.part.{glob.escape(path.name)}"), seconds)
+    _remove_parts(path.parent.glob(f".{_ANY_TOKEN}.part.{glob.escape(path.name)}"), seconds)
 
 
 def remove_abandoned_below(folder: Path, seconds: float = _ABANDONED) -> None:
@@ -98,7 +102,7 @@ def remove_abandoned_below(folder: Path, seconds: float = _ABANDONED) -> None:
     Args:
         seconds: as for :func:`remove_abandoned`.
     """
-    _remove_parts(folder.rglob(".*.part.*"), seconds)
+    _remove_parts(folder.rglob(f".{_ANY_TOKEN}.part.*"), seconds)
 
 
 def require_space(
@@ -131,7 +135,7 @@ def file_sha256(path: Path) -> str:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{token_hex(8)}.part.{path.name}")
+    return path.with_name(f".{token_hex(_TOKEN)}.part.{path.name}")
 
 
 def _remove_parts(parts: Iterable[Path], seconds: float) -> None:

@@ -35,9 +35,12 @@ class _Helper:
             try:
                 _send(cast(IO[bytes], process.stdin), message)
                 return _receive(cast(IO[bytes], process.stdout))
-            except (OSError, EOFError):
+            except BaseException as error:
+                # After Ctrl-C, too: its answer would be taken for that to the next message.
                 process.kill()
                 process.wait()
+                if not isinstance(error, (OSError, EOFError)):
+                    raise
                 return b""
 
     def _running(self) -> subprocess.Popen[bytes]:

@@ -11,10 +11,10 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from monai_vlsm.errors import find_message, with_causes
+from monai_vlsm.errors import UserError, find_message, with_causes
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.records import forget, write_record
+from monai_vlsm.predicting.records import State, forget, state_of, write_record
 from monai_vlsm.predicting.remote import local_copy
 from monai_vlsm.predicting.write import Answer, write_files
 from monai_vlsm.predictor import Predictor, read_image
@@ -32,6 +32,7 @@ class Case:
         answers: one for each prompt.
         seconds: spent on it so far.
         error: why there are no answers.
+        state: of its files before they were read; what changes them meanwhile is seen by the next run.
     """
 
     job: Job
@@ -39,6 +40,7 @@ class Case:
     answers: list[Answer] = field(default_factory=list)
     seconds: float = 0.0
     error: str | None = None
+    state: State | None = None
 
 
 def segment_case(predictor: Predictor, job: Job, plan: Plan) -> None:
@@ -52,7 +54,7 @@ def segment_case(predictor: Predictor, job: Job, plan: Plan) -> None:
 
 def read_case(job: Job) -> Case:
     """Read an image."""
-    case = Case(job)
+    case = Case(job, state=state_of(job))
     with _step(case):
         if job.source.remote is None:
             case.image = read_image(job.source.given)
@@ -82,7 +84,7 @@ def write_case(case: Case, plan: Plan) -> None:
     with _step(case, writes=True):
         if case.error is None and case.image is not None:
             rows = write_files(case.image, case.answers, case.job, plan)
-    write_record(case.job, plan, rows, case.seconds, case.error)
+    write_record(case.job, plan, rows, case.seconds, case.error, case.state)
 
 
 def _answer(predictor: Predictor, prompt: str, plan: Plan) -> Answer:
@@ -104,7 +106,8 @@ def _step(case: Case, writes: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if writes and any(isinstance(cause, OSError) for cause in with_causes(error)):
+        # Where a result cannot be written, that is told as a UserError; a plain OSError is about the image's own files.
+        if writes and isinstance(error, UserError) and any(isinstance(cause, OSError) for cause in with_causes(error)):
             raise
         case.error = find_message(error) or f"{type(error).__name__}: {error}"
         _logger.debug("no answer for %s", case.job.source.shown, exc_info=True)

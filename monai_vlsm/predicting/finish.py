@@ -31,7 +31,7 @@ def finish(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
         failed = write_results(jobs, plan)
         if plan.label_map:
             write_labels(jobs, plan)
-        _write_sheet(jobs, plan)
+        _write_sheet([job for job in jobs if job not in failed], plan)
         if plan.thumbnails:
             write_page(jobs, plan)
     return failed

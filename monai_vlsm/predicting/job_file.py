@@ -157,7 +157,7 @@ def _text(line: Mapping[str, Any], name: str) -> str:
 def _image(text: str, path: Path) -> Path:
     if not text:
         raise DataError("'image' is empty: name a file, or the folder of a DICOM series.")
-    image = Path(os.path.abspath(path.parent / Path(text).expanduser()))
+    image = Path(os.path.abspath(path.parent / os.path.expanduser(text)))
     try:
         mode = image.stat().st_mode
     except OSError:

@@ -73,9 +73,9 @@ def write_labels(jobs: Sequence[Job], plan: Plan) -> None:
 
 def _merged(jobs: Sequence[Job], plan: Plan) -> dict[int, str]:
     own = {ask.value: ask.name for job in jobs for ask in job.asks}
-    earlier = {} if plan.overwrite else _earlier(plan)
+    earlier = _earlier(plan)
     for value, name in earlier.items():
-        if own.get(value, name) != name:
+        if not plan.overwrite and own.get(value, name) != name:
             raise DataError(
                 f"in {str(plan.folder / LABELS)!r} the value {value} is {name!r}, and in this run {own[value]!r}: "
                 "label maps of both would not be told apart. Choose another folder with --out, or say --overwrite."

@@ -44,7 +44,7 @@ class Plan:
         paraphrases: other wordings of each prompt that it is compared with.
         look_below: mean probability below which somebody should look at a mask.
         label_map, probabilities, dicom_seg, thumbnails: kinds of files to write.
-        with_patient: name the patient in tables and DICOM files, where DICOM files say who it is.
+        with_patient: name the patient in tables, where DICOM files say who it is; a DICOM SEG always does.
         priority: labels that are painted over the others in label maps, in this order.
         overwrite: compute anew what is finished.
         checkpoint: checksum of the trained model.

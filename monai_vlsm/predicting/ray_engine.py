@@ -22,12 +22,14 @@ from tqdm.auto import tqdm
 from monai_vlsm.errors import DataError, find_message
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan, load_predictor, make_plan
-from monai_vlsm.predicting.records import forget, only_writer, record_path, unfinished, write_record
+from monai_vlsm.predicting.records import RECORDS, forget, only_writer, record_path, unfinished, write_record
 
 _MOST_AT_ONCE = 32
 """Images that are dealt out together: dealing takes milliseconds, and what dies with a worker is looked at again."""
 _MOST_DEATHS = 3
 """Workers that may die with an image, before it is taken for the cause."""
+_NOTE = ".begun"
+"""Suffix of what stands beside the record of an image while a worker is at it."""
 _STORE = 200 << 20
 """Bytes of Ray's store on this machine; jobs go through it, and no images."""
 _VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
@@ -144,7 +146,12 @@ def run_ray(
         {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
         version("monai_vlsm"),
     )
-    with only_writer(plan), _cluster(address), tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar:
+    with (
+        only_writer(plan),
+        _without_notes(plan),
+        _cluster(address),
+        tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
+    ):
         pool = _pool(plan, workers, threads)
         for job in jobs if plan.overwrite else []:
             forget(job, plan)  # what a worker finds finished is of this run
@@ -176,19 +183,30 @@ def _answers(jobs: Sequence[Job], setting: Setting, pool: Pool) -> Iterator[str]
 def _survived(job: Job, plan: Plan) -> Iterator[bool]:
     """Note beside its record that an image is being segmented, which stays there where the process dies.
 
-    Gives whether it may be tried; if too many died with it, it gets a record that says so.
+    Gives whether it may be tried; if too many died with it, it gets a record that says so. Then the note stays, too:
+    where the image is dealt out once more, with one that another worker died with, it is not tried again.
     """
-    note = record_path(job, plan).with_suffix(".begun")
+    note = record_path(job, plan).with_suffix(_NOTE)
     deaths = note.stat().st_size if note.is_file() else 0
     if deaths < _MOST_DEATHS:
         note.parent.mkdir(parents=True, exist_ok=True)
         with note.open("ab") as file:
             file.write(b".")
         yield True
+        note.unlink(missing_ok=True)
     else:
         write_record(job, plan, [], 0, f"{deaths} processes died with this image")
         yield False
-    note.unlink(missing_ok=True)
+
+
+@contextmanager
+def _without_notes(plan: Plan) -> Iterator[None]:
+    """Take back all notes at the end: workers that end with a run, as after Ctrl-C, did not die with an image."""
+    try:
+        yield
+    finally:
+        for note in list((plan.folder / RECORDS).rglob(f"*{_NOTE}")):
+            note.unlink(missing_ok=True)
 
 
 def _pool(plan: Plan, workers: int | None, threads: int) -> Pool:
@@ -203,7 +221,16 @@ def _pool(plan: Plan, workers: int | None, threads: int) -> Pool:
             f"{size} workers of {threads} threads need {size * threads} cores, the cluster has {cores}: give smaller "
             "numbers with --workers and --threads."
         )
-    return Pool(size, threads, min(1.0, gpus / size))
+    return Pool(size, threads, _share(gpus, size))
+
+
+def _share(gpus: int, size: int) -> float:
+    """Return the part of one GPU that each worker takes, so small that all of them find room beside each other.
+
+    A share lies on a single GPU, and Ray rounds it to 1 / 10,000.
+    """
+    on_one = -(-size // gpus) if gpus else 0
+    return 10_000 // on_one / 10_000 if on_one else 0.0
 
 
 @contextmanager

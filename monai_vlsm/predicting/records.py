@@ -20,6 +20,8 @@ from monai_vlsm.predicting.targets import PAGE, TABLE, targets_of
 
 RECORDS = ".records"
 """Folder of the records, below that of the results."""
+State = list[list[int | str]]
+"""By which a changed image is known, see :func:`state_of`."""
 COLUMNS = (
     "image",
     "prompt",
@@ -68,20 +70,28 @@ def record_path(job: Job, plan: Plan) -> Path:
     return plan.folder / RECORDS / f"{job.source.name}.json"
 
 
-def write_record(job: Job, plan: Plan, rows: Sequence[dict[str, Any]], seconds: float, error: str | None) -> None:
+def write_record(
+    job: Job,
+    plan: Plan,
+    rows: Sequence[dict[str, Any]],
+    seconds: float,
+    error: str | None,
+    state: State | None = None,
+) -> None:
     """Say that an image is finished; all its files must be there.
 
     Args:
         rows: of the table, one for each prompt, without ``seconds`` and ``error``; none after an error.
         seconds: that reading, segmenting and writing took.
         error: why there are no rows.
+        state: of the image before it was read; None is that of now.
     """
     files = [] if error else targets_of(job, plan).all()
     with replace_whole(record_path(job, plan), tidy=False) as part:
         record = {
             "fingerprint": plan.fingerprint,
             "image": job.source.shown,
-            "state": _state(job),
+            "state": state_of(job) if state is None else state,
             "asks": [list(astuple(ask)) for ask in job.asks],
             "files": {file: (plan.folder / file).stat().st_size for file in files},
             "rows": list(rows),
@@ -146,11 +156,24 @@ def rows_of(job: Job, plan: Plan) -> Iterator[dict[str, Any]]:
         yield {**shared, "prompt": ask.prompt, "label": ask.name, "value": ask.value, **row}
 
 
+def state_of(job: Job) -> State:
+    """Return size in bytes and time of the last change of an image's files; nothing of those that are not there."""
+    remote = job.source.remote
+    found: State = [] if remote is None else [[remote.size, remote.version]]
+    for file in job.source.files if remote is None else ():
+        try:
+            status = file.stat()
+        except OSError:
+            continue
+        found.append([status.st_size, status.st_mtime_ns])
+    return found
+
+
 def _is_finished(job: Job, plan: Plan) -> bool:
     record = read_record(job, plan)
     if record is None:
         return False
-    state = _state(job)
+    state = state_of(job)
     if record.get("image") != job.source.shown and record.get("state") != state:
         raise DataError(
             f"{str(plan.folder)!r} has results of the image {record.get('image')!r} under the name "
@@ -164,19 +187,6 @@ def _is_finished(job: Job, plan: Plan) -> bool:
         and record.get("asks") == [list(astuple(ask)) for ask in job.asks]
         and all(_size(plan.folder / file) == record["files"].get(file, -1) for file in wanted)
     )
-
-
-def _state(job: Job) -> list[list[int | str]]:
-    """Return size in bytes and time of the last change of an image's files; nothing of those that are not there."""
-    remote = job.source.remote
-    found: list[list[int | str]] = [] if remote is None else [[remote.size, remote.version]]
-    for file in job.source.files if remote is None else ():
-        try:
-            status = file.stat()
-        except OSError:
-            continue
-        found.append([status.st_size, status.st_mtime_ns])
-    return found
 
 
 def _size(file: Path) -> int | None:

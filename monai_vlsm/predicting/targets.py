@@ -66,7 +66,7 @@ def targets_of(job: Job, plan: Plan) -> Targets:
 
 
 def require_apart(jobs: Sequence[Job], plan: Plan) -> None:
-    """Make sure that no file is written for two images, none over an image, and none in the place of a folder.
+    """Make sure that no file is written twice, none over an image, and none in the place of a folder.
 
     Raises:
         DataError: naming the file and the images.
@@ -74,9 +74,12 @@ def require_apart(jobs: Sequence[Job], plan: Plan) -> None:
     writers: dict[str, Source] = {}
     for job in jobs:
         for file in targets_of(job, plan).all():
-            other = writers.setdefault(file.casefold(), job.source)
-            if other is not job.source:
+            other = writers.get(file.casefold())
+            if other is job.source:
+                _refuse(f"{file!r} would be written twice for {other.shown!r}, as a mask and as the label map")
+            if other is not None:
                 _refuse(f"{file!r} would be written for two images, {other.shown!r} and {job.source.shown!r}")
+            writers[file.casefold()] = job.source
     folders = {str(parent) for file in writers for parent in PurePosixPath(file).parents}
     for name in sorted(folders & {*writers, *_OF_THE_RUN}):
         _refuse(f"{name!r} would be a file, and the folder of other results")

@@ -128,6 +128,13 @@ def test_an_archive_with_a_trick_is_refused_and_nothing_is_written(archive, cach
     assert not leftovers(cache)
 
 
+def test_two_slashes_in_a_row_lead_to_no_place_outside(archive, tmp_path):
+    outside = tmp_path / "outside" / ".DS_Store"
+    folder = bundle_folder(str(entries(archive, (f"phantom/{outside}", "a file", FILE))))
+    assert not outside.exists()
+    assert (folder / str(outside).lstrip("/")).is_file()
+
+
 @pytest.mark.parametrize(
     "name", ["configs/inference.json", "a/b/configs/inference.json", ".hidden/configs/inference.json", "a/LICENSE"]
 )
@@ -215,7 +222,7 @@ def test_what_a_killed_process_left_is_no_bundle(archive, files, monkeypatch):
     folder = bundle_folder(str(archive))
     shutil.rmtree(folder)
     with new_folder(folder) as unfinished:
-        shutil.copytree(unfinished, folder.with_name(".0123.part.phantom"))
+        shutil.copytree(unfinished, folder.with_name(".0123456789abcdef.part.phantom"))
     shutil.rmtree(folder)
     assert content(bundle_folder(str(archive))) == files
 
@@ -289,6 +296,11 @@ def test_what_the_hub_has_given_once_is_not_asked_for_again(hub, files):
     hub.online = False
     assert bundle_folder("owner/lesions@v1") == first
     assert content(first) == files
+
+
+def test_a_part_of_a_bundle_in_the_cache_of_the_hub_is_completed(hub, files):
+    (hub.snapshot / "configs").mkdir(parents=True)  # as after a download that was stopped
+    assert content(bundle_folder("owner/lesions")) == files
 
 
 def test_without_network_it_says_how_to_fetch_it_once(hub, cache):

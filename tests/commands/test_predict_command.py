@@ -359,6 +359,7 @@ def test_a_calibration_of_another_checkpoint_is_refused(bundle):
         (["--workers", "2"], "--address and --workers are for --engine ray"),
         (["--address", "auto"], "--address and --workers are for --engine ray"),
         (["--dicom-seg"], "copy them here first"),
+        (["--with-patient"], "copy them here first"),
     ],
 )
 def test_options_that_do_not_fit_together_are_told(bundle, options, message):

@@ -185,6 +185,15 @@ def test_a_full_disk_is_no_error_of_the_image_and_leaves_no_record(predictor, pl
     assert read_record(job_of(image), plan) is None
 
 
+def test_files_of_an_image_that_vanish_while_it_is_written_are_its_error(predictor, plan, image, monkeypatch):
+    def fail(*_):
+        raise FileNotFoundError(errno.ENOENT, "No such file", "image.dcm")
+
+    monkeypatch.setattr(write, "measured", fail)
+    segment_case(predictor, job_of(image, "cyst"), plan)
+    assert "image.dcm" in read_record(job_of(image), plan)["error"]
+
+
 def test_a_record_is_taken_back_before_files_change(predictor, plan, image, monkeypatch):
     """What was killed between two files must not look finished by an older record."""
     job = job_of(image, "cyst")

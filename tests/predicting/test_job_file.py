@@ -30,6 +30,11 @@ def asked(jobs) -> dict[str, list[tuple[str, str, int]]]:
     return {job.source.name: [(ask.prompt, ask.label, ask.value) for ask in job.asks] for job in jobs}
 
 
+def test_a_name_that_begins_as_that_of_a_home_does_is_a_name(read, tmp_path):
+    (job,) = read("image\n~nobody.png\n")
+    assert job.source.path == tmp_path / "~nobody.png"
+
+
 TABLE = "image,prompt,label,value\na.png,a polyp,polyp,3\na.png,a tool,tool,1\nb/c.png,other polyp,polyp,\n"
 
 

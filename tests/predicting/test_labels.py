@@ -43,6 +43,12 @@ def test_a_value_of_two_meanings_in_one_folder_is_refused(plan):
     assert told(plan) == {1: "tool"}
 
 
+def test_other_labels_of_the_folder_are_kept_where_one_is_replaced(plan):
+    write_labels(jobs(polyp=1, tool=5), plan)
+    write_labels(jobs(cyst=1), replace(plan, overwrite=True))
+    assert told(plan) == {1: "cyst", 5: "tool"}
+
+
 def test_labels_of_something_else_are_replaced(plan):
     plan.folder.mkdir()
     (plan.folder / LABELS).write_text('{"labels": 5}')

@@ -131,8 +131,12 @@ def test_after_the_run_was_killed_another_one_does_the_rest_and_no_more(cluster,
 
 def test_what_makes_all_images_impossible_ends_the_run(cluster, jobs, plan, monkeypatch):
     monkeypatch.setattr(ray_engine, "_answers", lambda *given: iter(["", "no room for the network"]))
+    begun = record_path(jobs[0], plan).with_suffix(".begun")
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b".")
     with pytest.raises(DataError, match="no room for the network"):
         run_ray(jobs, plan, workers=1)
+    assert not begun.exists(), "the image would be taken for the cause after three such runs"
 
 
 def test_an_error_that_is_not_about_the_image_is_a_failure_of_the_run(plan, jobs, monkeypatch):
@@ -147,6 +151,18 @@ def test_an_error_that_is_not_about_the_image_is_a_failure_of_the_run(plan, jobs
 def test_more_workers_than_there_are_cores_are_refused(cluster, jobs, plan):
     with pytest.raises(DataError, match="2 workers of 2 threads need 4 cores, the cluster has 2"):
         run_ray(jobs, plan, workers=2, threads=2)
+
+
+@pytest.mark.parametrize(("gpus", "size"), [(1, 1), (2, 1), (1, 6), (2, 3), (4, 5)])
+def test_all_workers_find_room_on_the_gpus(gpus, size):
+    share = ray_engine._share(gpus, size)
+    assert 0 < share <= 1
+    assert gpus * int(1 / share) >= size
+    assert round(share, 4) == share
+
+
+def test_without_a_gpu_workers_take_none():
+    assert ray_engine._share(0, 3) == 0
 
 
 def answers(plan, job, **changed) -> list[str]:
@@ -170,6 +186,16 @@ def test_a_worker_leaves_alone_what_is_finished(plan, jobs, monkeypatch):
     assert answers(plan, jobs[0]) == [""]
     monkeypatch.setattr(Worker, "segment", None)
     assert answers(plan, jobs[0]) == [""]
+
+
+def test_an_image_that_kills_is_not_tried_again_in_the_same_run(plan, jobs, monkeypatch):
+    begun = record_path(jobs[0], plan).with_suffix(".begun")
+    begun.parent.mkdir(parents=True)
+    begun.write_bytes(b"...")
+    monkeypatch.setattr(Worker, "segment", None)
+    for _ in range(2):
+        assert answers(plan, jobs[0]) == [""]
+        assert (read_record(jobs[0], plan) or {})["error"] == "3 processes died with this image"
 
 
 def test_without_ray_it_says_how_to_get_it(jobs, plan, monkeypatch):

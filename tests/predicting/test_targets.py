@@ -51,6 +51,13 @@ def test_a_label_that_makes_another_image_of_a_name_is_refused(plan):
         require_apart(jobs, plan)
 
 
+def test_a_mask_in_the_place_of_the_label_map_is_refused(plan):
+    jobs = [job("a", "/data/a.png", "Labels", "b")]
+    require_apart(jobs, plan)
+    with pytest.raises(DataError, match=r"'a_labels\.png' would be written twice"):
+        require_apart(jobs, replace(plan, label_map=True))
+
+
 def test_an_overlay_does_not_hit_a_mask_in_a_folder_of_that_name(plan):
     jobs = [job("a_mask", "/data/a_mask.png", shown=True), job("overlays/a", "/data/overlays/a.png")]
     with pytest.raises(DataError, match="would be written for two images"):
