@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -136,5 +137,6 @@ def load_predictor(plan: Plan) -> Any:
 
 def _fingerprint(plan: Plan, files: list[Path]) -> str:
     settings = {name: value for name, value in asdict(plan).items() if name in _ANSWERING}
-    known = json.dumps([settings, {file.name: file_sha256(file) for file in files}], sort_keys=True)
+    checksums = {file.name: file_sha256(file) for file in files}
+    known = json.dumps([version("monai_vlsm"), settings, checksums], sort_keys=True)
     return hashlib.sha256(known.encode()).hexdigest()

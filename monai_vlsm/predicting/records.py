@@ -157,7 +157,7 @@ def rows_of(job: Job, plan: Plan) -> Iterator[dict[str, Any]]:
 
 
 def state_of(job: Job) -> State:
-    """Return size in bytes and time of the last change of an image's files; nothing of those that are not there."""
+    """Return size in bytes, time of the last change and place on the disk of an image's files that are there."""
     remote = job.source.remote
     found: State = [] if remote is None else [[remote.size, remote.version]]
     for file in job.source.files if remote is None else ():
@@ -165,7 +165,7 @@ def state_of(job: Job) -> State:
             status = file.stat()
         except OSError:
             continue
-        found.append([status.st_size, status.st_mtime_ns])
+        found.append([status.st_size, status.st_mtime_ns, status.st_ino])
     return found
 
 
@@ -173,8 +173,8 @@ def _is_finished(job: Job, plan: Plan) -> bool:
     record = read_record(job, plan)
     if record is None:
         return False
-    state = state_of(job)
-    if record.get("image") != job.source.shown and record.get("state") != state:
+    state, known = state_of(job), record.get("state")
+    if record.get("image") != job.source.shown and known != state:
         raise DataError(
             f"{str(plan.folder)!r} has results of the image {record.get('image')!r} under the name "
             f"{job.source.name!r}, which those of {job.source.shown!r} would get: choose another folder with --out."
@@ -183,10 +183,15 @@ def _is_finished(job: Job, plan: Plan) -> bool:
     return (
         record.get("error") is None
         and record.get("fingerprint") == plan.fingerprint
-        and record.get("state") == state
+        and _content(known) == _content(state)
         and record.get("asks") == [list(astuple(ask)) for ask in job.asks]
         and all(_size(plan.folder / file) == record["files"].get(file, -1) for file in wanted)
     )
+
+
+def _content(state: Any) -> Any:
+    """Return size and time, which a file has wherever it is copied to."""
+    return [file[:2] for file in state if isinstance(file, list)] if isinstance(state, list) else state
 
 
 def _size(file: Path) -> int | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -88,6 +89,14 @@ def test_results_of_another_image_of_the_same_name_are_not_replaced(done, plan, 
     with pytest.raises(DataError, match=r"has results of the image '.*pictures/a\.png' under the name 'a'"):
         unfinished(jobs, plan)
     assert len(unfinished(jobs, replace(plan, overwrite=True))) == 1
+
+
+def test_another_image_of_the_same_name_size_and_time_is_not_taken_for_it(done, plan, pictures, tmp_path):
+    other = tmp_path / "elsewhere" / "a.png"
+    other.parent.mkdir()
+    shutil.copy2(pictures / "a.png", other)
+    with pytest.raises(DataError, match="has results of the image"):
+        unfinished(make_jobs(find_sources([other]), ["cyst"]), plan)
 
 
 def test_images_that_moved_are_still_finished(done, plan, pictures):
