@@ -102,7 +102,7 @@ next(async () => {
   runtime = await Runtime.load(ort, read);
   element("prompts").value ||= runtime.card.text.prompt;
   element("threshold").value = runtime.card.mask.threshold;
-  element("shown").textContent = runtime.card.mask.threshold;
+  draw();
   say("Pick an image, or drop one.");
   // ?image=FILE&prompt=TEXT&prompt=TEXT shows an image that lies beside the page.
   const asked = new URLSearchParams(location.search);

@@ -28,11 +28,11 @@ def fetch(folder: Path) -> Path:
 
 def build(export: Path, out: Path, package: Path | None = None) -> None:
     """Write the folder; ``package`` is a file of ``npm pack`` that is there already."""
-    out.mkdir(parents=True)
-    for name in PAGE:
-        shutil.copy(HERE / name, out)
-    shutil.copytree(export, out / "model")
     with tempfile.TemporaryDirectory() as folder, tarfile.open(package or fetch(Path(folder))) as archive:
+        out.mkdir(parents=True)
+        for name in PAGE:
+            shutil.copy(HERE / name, out)
+        shutil.copytree(export, out / "model")
         for name in VENDORED:
             member = archive.extractfile(f"package/dist/{name}")
             (out / name).write_bytes(member.read())

@@ -23,6 +23,7 @@ def share_network(network: nn.Module, device: torch.device | str, has_unused: bo
         find_unused_parameters=has_unused,
         gradient_as_bucket_view=True,
     )
-    # Ours never change. The argument of this name is deprecated since PyTorch 2.13, and the new one unknown before.
+    # Facts and prompt never change, and statistics of a batch norm belong to each process. The argument of this name is
+    # deprecated since PyTorch 2.13, and the new one unknown before.
     shared.broadcast_buffers = False
     return shared

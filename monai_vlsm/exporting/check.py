@@ -35,7 +35,8 @@ def largest_difference(network: PromptedNetwork, parts: Mapping[str, Part], fold
     differences = []
     for batch, tokens in _SIZES:
         image = torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(batch))
-        input_ids = network.default_input_ids[:, :tokens].expand(batch, -1)
+        input_ids = network.default_input_ids[:, :tokens].repeat(batch, 1)
+        input_ids[:, -1] = network.tokenizer.eos_token_id  # a text that does not end stands for nothing
         found = decode(encode_image(image), encode_text(input_ids))
         differences.append((found.sigmoid() - network(image, input_ids).sigmoid()).abs().max())
     return float(torch.stack(differences).max())

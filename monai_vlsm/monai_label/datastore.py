@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,14 @@ from monailabel.datastore.local import LocalDatastore
 
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import MissingFileError
+from monai_vlsm.monai_label.merging import merge
 from monai_vlsm.monai_label.refusals import ForbiddenError
-from monai_vlsm.monai_label.reviews import FIX, REJECT, verdict_on
+from monai_vlsm.monai_label.reviews import FINAL, FIX, ORIGINAL, REJECT, verdict_on
 from monai_vlsm.monai_label.studies import STORED_SUFFIXES, require_below, require_id, require_suffix
 
-TAGS = ("final", "original")
+TAGS = (FINAL, ORIGINAL)
 """Folders of labels: what a person submitted, and what a model found."""
+_logger = logging.getLogger(__name__)
 
 
 class StudiesDatastore(LocalDatastore):
@@ -31,6 +34,9 @@ class StudiesDatastore(LocalDatastore):
         auto_reload: whether it watches for files that come and go.
         read_only: whether images are not looked for.
     """
+
+    _in_file = ""
+    """What the file held when it was read or written here last."""
 
     def __init__(self, folder: str, auto_reload: bool = True, read_only: bool = False) -> None:
         patterns = [f"*{suffix}" for suffix in STORED_SUFFIXES]
@@ -99,18 +105,51 @@ class StudiesDatastore(LocalDatastore):
 
     def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
         """Add to what is known of images, with one write; an image that is gone is left out."""
-        for image, info in infos.items():
-            if known := self._datastore.objects.get(image):
-                known.image.info.update(info)
-        self._update_datastore_file()
+        with FileLock(self._lock_file):
+            for image, info in infos.items():
+                if known := self._datastore.objects.get(image):
+                    known.image.info.update(info)
+            self._update_datastore_file(lock=False)
+
+    def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
+        """Take in what other processes wrote, as a batch does; what was changed here meanwhile stays."""
+        try:
+            with FileLock(self._lock_file):
+                self._take_over()
+        except ValueError:
+            _logger.exception("%r cannot be read", self._datastore_config_path)
+            if throw_exception:
+                raise
 
     def _update_datastore_file(self, lock: bool = True) -> None:
-        """Write what is known whole: MONAI Label's own way leaves half a file when its process is killed."""
+        """Write what is known whole: MONAI Label's own way leaves half a file when its process is killed.
+
+        What another process wrote since the file was read here stays in it: MONAI Label would write over it.
+        """
         with FileLock(self._lock_file) if lock else nullcontext():
-            content = json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str)
+            with suppress(ValueError):  # a damaged file is replaced
+                self._take_over()
+            content = self._content()
             with replace_whole(self._datastore_config_path) as part:
                 part.write_text(content, encoding="utf-8")
-            self._config_ts = Path(self._datastore_config_path).stat().st_mtime
+            self._config_ts, self._in_file = Path(self._datastore_config_path).stat().st_mtime, content
+
+    def _take_over(self) -> None:
+        """Merge what is known here with what the file says, if somebody else wrote it; the lock is held."""
+        path = Path(self._datastore_config_path)
+        written = path.stat().st_mtime if path.exists() else self._config_ts
+        if written == self._config_ts:
+            return
+        content = path.read_text(encoding="utf-8")
+        found = json.loads(content)
+        if self._in_file:
+            found = merge(json.loads(self._in_file), json.loads(self._content()), found)
+        self._datastore = type(self._datastore).model_validate(found)
+        self._datastore.base_path = self._datastore_path
+        self._config_ts, self._in_file = written, content
+
+    def _content(self) -> str:
+        return json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str)
 
     def _require_place(self, path: Path) -> None:
         """Raise a ForbiddenError if a link would lead what is written to ``path``, below the folder, elsewhere."""

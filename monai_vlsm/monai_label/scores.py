@@ -14,7 +14,7 @@ import numpy as np
 
 from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_config
 from monai_vlsm.data.whole import file_sha256
-from monai_vlsm.errors import find_message
+from monai_vlsm.errors import UserError, find_message
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.predictor import Predictor
 from monai_vlsm.statistics.next_image import Chances, Seen, draw, mean_entropy
@@ -179,6 +179,7 @@ class BackgroundScores:
         self._write_every = write_every
         self._rest = rest
         self._found: dict[str, dict[str, Any]] = {}
+        self._unread: dict[str, tuple[int, int] | None] = {}
         self._written = time.monotonic()
 
     def start(self) -> None:
@@ -200,8 +201,11 @@ class BackgroundScores:
             self._write()
 
     def _seen(self, image: str) -> dict[str, Any]:
+        self._unread[image] = self._file(image)  # as it is before: it may still be being copied
         try:
-            return dict(self._looker.look(self._studies.image_path(image)))
+            found = dict(self._looker.look(self._studies.image_path(image)))
+            del self._unread[image]
+            return found
         except Exception as error:  # one image never keeps the others from being looked at
             reason = find_message(error) or f"{type(error).__name__}: {error}"
             _logger.warning("the image %r cannot be looked at: %s", image, reason)
@@ -218,7 +222,20 @@ class BackgroundScores:
 
     def _waiting(self, state: str) -> list[str]:
         images = dict.fromkeys([*self._studies.get_unlabeled_images(), *self._studies.list_images()])
-        return [one for one in images if self._studies.get_image_info(one).get(SEEN, {}).get(STATE) != state]
+        return [one for one in images if self._is_unseen(one, state)]
+
+    def _is_unseen(self, image: str, state: str) -> bool:
+        """Tell whether the model has not looked at an image, or could not read it when its file was another one."""
+        was_mended = image in self._unread and self._unread[image] != self._file(image)
+        return was_mended or self._studies.get_image_info(image).get(SEEN, {}).get(STATE) != state
+
+    def _file(self, image: str) -> tuple[int, int] | None:
+        """Return what tells the present file of an image from others."""
+        try:
+            status = self._studies.image_path(image).stat()
+        except (UserError, OSError):
+            return None
+        return status.st_size, status.st_mtime_ns
 
     def _write(self) -> None:
         if self._found:

@@ -24,7 +24,11 @@ _Network = TypeVar("_Network", bound=nn.Module)
 
 
 def adapter_state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the trained tensors of ``network`` by name, without prompt, facts and checksum."""
+    """Return the trained tensors of ``network`` by name, without prompt, facts and checksum.
+
+    The statistics of a batch norm (telescopic, attention_unet, flexible_unet) are no trained tensors: only
+    ``state_dict`` and files of ``save_adapters`` have them, too.
+    """
     return {name: tensor.detach() for name, tensor in network.named_parameters() if tensor.requires_grad}
 
 

@@ -76,7 +76,7 @@ METHODS: dict[str, Method] = {
     "shallow": Method(CLIPSegShallowAdapter, learning_rate=3e-4, settings=_ADAPTERS),
     # Its recipe was not published; "uses the splits and the protocol of VLSM-Adapter" (README of the code).
     "telescopic": Method(CLIPSegTelescopicAdapter, learning_rate=1e-3, settings=_ADAPTERS),
-    # Rate and decay of the paper of LoRA for GPT-2 (arXiv 2106.09685, Table 11); there is none for CLIPSeg.
+    # Nobody published a recipe for CLIPSeg; these are usual for LoRA elsewhere.
     "lora": Method(CLIPSegLoRA, learning_rate=2e-4, weight_decay=1e-2, settings=_LORA),
     "coop": _PromptTuning(CLIPSegCoOp),
     "vpt": _PromptTuning(CLIPSegVPT),
@@ -109,7 +109,7 @@ def build_network(
     """Build a network by the name of its method.
 
     Args:
-        method: ``"dense"``, ``"shallow"``, ``"decoder"``, ``"full"`` or ``"zero_shot"``.
+        method: name in ``METHODS``, such as ``"dense"``.
         backbone: hub id, local folder or ``"tiny"``; None is the default, see ``load_backbone``.
         prompt: what is segmented when no tokens are given.
         checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given

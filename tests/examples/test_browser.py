@@ -98,6 +98,17 @@ def test_the_built_folder_has_page_runtime_and_export(build, tmp_path):
     assert (tmp_path / "site" / "model" / "card.json").exists()
 
 
+def test_nothing_is_begun_without_the_package(build, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        build.build(tmp_path, tmp_path / "site", tmp_path / "package.tgz")
+    assert not (tmp_path / "site").exists()
+
+
+def test_a_calibrated_threshold_is_not_rounded():
+    slider = re.search(r'<input id="threshold"[^>]*>', (PAGE / "index.html").read_text(encoding="utf-8"))[0]
+    assert 'step="any"' in slider
+
+
 def test_a_package_that_was_not_tried_is_refused(build, tmp_path, monkeypatch):
     monkeypatch.setattr(build.subprocess, "run", lambda *args, **options: None)
     (tmp_path / f"onnxruntime-web-{build.VERSION}.tgz").write_bytes(b"another")

@@ -6,6 +6,7 @@ import pytest
 import torch
 from exporting.made import two_layer_backbone
 
+from monai_vlsm.exporting import check
 from monai_vlsm.exporting.parts import parts_of, record
 from monai_vlsm.networks import METHODS, Backbone, build_network
 
@@ -32,3 +33,10 @@ def test_the_recorded_encoders_of_a_method_take_any_batch_and_prompt(backbone, m
         recorded = record(part, method).module()
         torch.testing.assert_close(recorded(given), part.module(given), rtol=0, atol=1e-4)
         torch.testing.assert_close(recorded(given[:1]), part.module(given[:1]), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["coop", "dense"])
+def test_a_prompt_that_is_longer_than_what_is_tried_is_no_difference(backbone, method, monkeypatch, tmp_path):
+    network = build_network(method, backbone, prompt="an irregular lesion at the border of the picture").eval()
+    monkeypatch.setattr(check, "run_of", lambda path, part: record(part, path.stem).module())
+    assert check.largest_difference(network, parts_of(network, 64), tmp_path, "onnx") < 1e-4

@@ -68,6 +68,15 @@ def test_a_broken_image_is_noted_with_its_reason_and_stops_nothing(studies, look
     assert seen_in(studies.infos["c"])
 
 
+def test_an_image_that_was_still_being_copied_is_looked_at_again(studies, looker):
+    scores = BackgroundScores(studies, looker)
+    scores.run_once()
+    studies.image_path("broken").write_text("the rest")
+    looker.look = lambda path: {"presence": 0.8, "entropy": 0.1}
+    scores.run_once()
+    assert seen_in(studies.infos["broken"]) == Seen(0.8, 0.1)
+
+
 def test_another_model_looks_again(studies, looker):
     scores = BackgroundScores(studies, looker)
     scores.run_once()

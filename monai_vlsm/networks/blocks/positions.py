@@ -19,8 +19,8 @@ class KeptPositions:
 
     def __init__(self, embeddings: nn.Module) -> None:
         self.embeddings: Any = embeddings
-        self._made_of: tuple | None = None
-        self._kept: torch.Tensor | None = None
+        # One attribute: threads that segment at different sizes must not mix what was made with what it was made of.
+        self._kept: tuple[tuple, torch.Tensor] | None = None
 
     def __call__(self, embeddings: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """Return (1, 1 + h * w, D) for pictures of ``height`` x ``width`` pixels; ``embeddings`` tells h * w."""
@@ -29,8 +29,9 @@ class KeptPositions:
         if weight.requires_grad or torch.jit.is_tracing() or torch.compiler.is_compiling():
             return interpolate(self.embeddings, embeddings, height, width)
         made_of = (height, width, weight.data_ptr(), weight._version, weight.dtype, weight.device)
-        if self._kept is None or self._made_of != made_of:
+        kept = self._kept
+        if kept is None or kept[0] != made_of:
             with torch.inference_mode(False), torch.no_grad():
-                self._kept = interpolate(self.embeddings, embeddings, height, width)
-            self._made_of = made_of
-        return self._kept
+                kept = made_of, interpolate(self.embeddings, embeddings, height, width)
+            self._kept = kept
+        return kept[1]

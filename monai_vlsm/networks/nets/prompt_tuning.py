@@ -110,7 +110,7 @@ class CLIPSegCoOp(_PromptTunedCLIPSeg):
     The image is encoded by the untouched encoder: its states can be kept (``cache_features``), and shared by networks.
 
     Deviates: TuneVLSeg also trains a new output layer (1,602 parameters), which is part of no prompt tuning and is left
-    out here, as in all of these methods (test_prompt_tuning_has_the_size_of_its_source).
+    out here, as in all of these methods (test_method_has_the_size_of_its_source).
 
     Args:
         backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
