@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -32,11 +33,12 @@ def largest_difference(network: PromptedNetwork, parts: Mapping[str, Part], fold
     """
     encode_image, encode_text, decode = (run_of(folder / f"{name}.{kind}", part) for name, part in parts.items())
     side = parts["image_encoder"].inputs["image"].shape[-1]
+    tokenizer: Any = network.tokenizer
     differences = []
     for batch, tokens in _SIZES:
         image = torch.randn(batch, 3, side, side, generator=torch.Generator().manual_seed(batch))
         input_ids = network.default_input_ids[:, :tokens].repeat(batch, 1)
-        input_ids[:, -1] = network.tokenizer.eos_token_id  # a text that does not end stands for nothing
+        input_ids[:, -1] = tokenizer.eos_token_id  # a text that does not end stands for nothing
         found = decode(encode_image(image), encode_text(input_ids))
         differences.append((found.sigmoid() - network(image, input_ids).sigmoid()).abs().max())
     return float(torch.stack(differences).max())

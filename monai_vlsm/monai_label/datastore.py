@@ -35,6 +35,7 @@ class StudiesDatastore(LocalDatastore):
         read_only: whether images are not looked for.
     """
 
+    _datastore: Any
     _in_file = ""
     """What the file held when it was read or written here last."""
 
