@@ -10,7 +10,7 @@ import re
 import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,17 +28,11 @@ _LONGEST_LABEL = 200
 
 @dataclass(frozen=True)
 class _Entry:
-    """A line that asks something; ``where`` says which one it is, ``value`` is 0 where none is given."""
+    """A line that asks something; ``where`` says which one it is, the value of ``ask`` is 0 where none is given."""
 
     where: str
     image: Path
-    prompt: str
-    label: str
-    value: int
-
-    @property
-    def name(self) -> str:
-        return self.label or self.prompt
+    ask: Ask
 
 
 def read_jobs(file: str | Path, prompt: str, out: str | Path | None = None, shown: int = 0) -> list[Job]:
@@ -68,7 +62,7 @@ def read_jobs(file: str | Path, prompt: str, out: str | Path | None = None, show
     values = _values_of(entries)
     asks: dict[Path, list[Ask]] = {}
     for entry in entries:
-        asks.setdefault(entry.image, []).append(Ask(entry.prompt, entry.label, values[entry.name]))
+        asks.setdefault(entry.image, []).append(replace(entry.ask, value=values[entry.ask.name]))
     sources = named_sources(list(asks), Path(os.path.abspath(path.parent)), out)
     return [Job(source, tuple(asks[image]), at < shown) for at, (image, source) in enumerate(sources.items())]
 
@@ -137,13 +131,8 @@ def _require_columns(names: Sequence[str], where: str) -> None:
 def _entry(line: Mapping[str, Any], where: str, path: Path, prompt: str) -> _Entry:
     try:
         texts = {name: _text(line, name) for name in ("image", "prompt", "label")}
-        return _Entry(
-            where,
-            _image(texts["image"], path),
-            texts["prompt"] or prompt,
-            _label(texts["label"]),
-            _value(line.get("value")),
-        )
+        image = _image(texts["image"], path)
+        return _Entry(where, image, Ask(texts["prompt"] or prompt, _label(texts["label"]), _value(line.get("value"))))
     except DataError as error:
         raise DataError(f"{where}: {error}") from error
 
@@ -190,9 +179,11 @@ def _require_distinct(entries: Iterable[_Entry]) -> None:
     """Refuse to ask the same of an image twice, and one label for two prompts: neither would have a file of its own."""
     seen: dict[tuple[Path, str], _Entry] = {}
     for entry in entries:
-        first = seen.setdefault((entry.image, entry.name), entry)
+        first = seen.setdefault((entry.image, entry.ask.name), entry)
         if first is not entry:
-            what = "repeats" if first.prompt == entry.prompt else f"has the label {shortened(entry.name)} of"
+            what = (
+                "repeats" if first.ask.prompt == entry.ask.prompt else f"has the label {shortened(entry.ask.name)} of"
+            )
             raise DataError(f"{entry.where}: it {what} {first.where.rpartition(', ')[2]} for the same image.")
 
 
@@ -200,15 +191,16 @@ def _values_of(entries: Sequence[_Entry]) -> dict[str, int]:
     """Return the value of each label in the whole file."""
     values: dict[str, int] = {}
     names: dict[int, str] = {}
-    for entry in (entry for entry in entries if entry.value):
-        if values.setdefault(entry.name, entry.value) != entry.value:
-            told = f"the label {shortened(entry.name)} has the value {values[entry.name]} further above"
-            raise DataError(f"{entry.where}: {told}, and {entry.value} here.")
-        if names.setdefault(entry.value, entry.name) != entry.name:
-            told = f"the value {entry.value} belongs to {shortened(names[entry.value])} further above"
-            raise DataError(f"{entry.where}: {told}, and to {shortened(entry.name)} here.")
+    for entry in (entry for entry in entries if entry.ask.value):
+        name, value = entry.ask.name, entry.ask.value
+        if values.setdefault(name, value) != value:
+            told = f"the label {shortened(name)} has the value {values[name]} further above"
+            raise DataError(f"{entry.where}: {told}, and {value} here.")
+        if names.setdefault(value, name) != name:
+            told = f"the value {value} belongs to {shortened(names[value])} further above"
+            raise DataError(f"{entry.where}: {told}, and to {shortened(name)} here.")
     free = (value for value in range(1, len(entries) + len(names) + 1) if value not in names)
     for entry in entries:
-        if entry.name not in values:
-            values[entry.name] = next(free)
+        if entry.ask.name not in values:
+            values[entry.ask.name] = next(free)
     return values

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bundle.trained import write_trained
 from calibration.documents import DOCUMENT, give_calibration
 from monai.bundle import ConfigParser
 from PIL import Image
+from predicting.conftest import read_results
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.bundle import as_literal
@@ -35,11 +35,8 @@ def bundle(tmp_path, monkeypatch) -> Path:
     """A trained bundle in the current folder, under a name that MONAI would evaluate."""
     monkeypatch.chdir(tmp_path)
     folder = Path("$bundle")
-    shutil.copytree(BUNDLES / "phantom", folder, ignore=shutil.ignore_patterns("eval", "models"))
-    (folder / "models").mkdir()
     torch.manual_seed(0)
-    torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, folder / "models" / "model.pt")
-    return folder
+    return write_trained("phantom", folder, CLIPSegDenseAdapter("tiny"))
 
 
 def write_picture(path: str) -> None:
@@ -229,8 +226,7 @@ def predict(bundle: Path, *options: str) -> int:
 
 
 def rows(out: str = "masks") -> list[dict[str, str]]:
-    with Path(out, "results.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_results(out)
 
 
 def times(out: str = "masks") -> dict[str, int]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 import torch
+from bundle.trained import let_follow_prompts, write_trained
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
@@ -35,15 +35,8 @@ def drawn(seed: int) -> np.ndarray:
 def bundle(tmp_path_factory) -> Path:
     """The busi bundle, unchanged but for its backbone, with adapters that let it follow prompts."""
     folder = tmp_path_factory.mktemp("bundles") / "busi"
-    shutil.copytree(ROOT / "bundles" / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
     torch.manual_seed(0)
-    network = CLIPSegDenseAdapter("tiny", prompt=PROMPT)
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if ".up." in name:
-                parameter.mul_(0.01)
-    (folder / "models").mkdir()
-    torch.save({"model": network.state_dict()}, folder / "models" / "model.pt")
+    write_trained("busi", folder, let_follow_prompts(CLIPSegDenseAdapter("tiny", prompt=PROMPT)))
     inference = folder / "configs" / "inference.json"
     inference.write_text(json.dumps({**json.loads(inference.read_text()), "backbone": "tiny"}))
     return folder

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import torch
-from bundle.changes import BUNDLES
+from bundle.trained import write_trained
 from calibration.documents import give_calibration
 from filelock import FileLock
 from golden.make_golden import small_config, small_model
@@ -19,15 +18,12 @@ from monai_vlsm.networks.nets.prompted import PromptedNetwork
 
 def make_bundle(folder: Path, network: PromptedNetwork) -> Path:
     """Write a bundle with a network, whose trained tensors get noise: adapters begin as almost nothing."""
-    shutil.copytree(BUNDLES / "busi", folder, ignore=shutil.ignore_patterns("eval", "models"))
-    (folder / "models").mkdir()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.requires_grad:
                 parameter += 0.02 * torch.randn(parameter.shape, generator=generator)
-    torch.save({"model": network.state_dict()}, folder / "models" / "model.pt")
-    return folder
+    return write_trained("busi", folder, network)
 
 
 def two_layer_backbone(tokenizer: CLIPTokenizer) -> Backbone:

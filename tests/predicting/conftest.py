@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
+import csv
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from bundle.trained import write_trained
 from PIL import Image
 
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predicting.plan import Plan, load_predictor, make_plan
-
-BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "phantom"
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory) -> Path:
     """A bundle with a checkpoint, which nobody changes."""
     folder = tmp_path_factory.mktemp("predicting") / "bundle"
-    shutil.copytree(BUNDLE, folder, ignore=shutil.ignore_patterns("eval", "models"))
-    (folder / "models").mkdir()
     torch.manual_seed(0)
-    torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, folder / "models" / "model.pt")
-    return folder
+    return write_trained("phantom", folder, CLIPSegDenseAdapter("tiny"))
 
 
 @pytest.fixture(scope="session")
@@ -52,6 +48,12 @@ def pictures(tmp_path) -> Path:
     for seed, name in enumerate(("a.png", "b.jpg", "more/c.tif")):
         write_picture(tmp_path / "pictures" / name, seed)
     return tmp_path / "pictures"
+
+
+def read_results(out: str | Path) -> list[dict[str, str]]:
+    """Return the rows of the table in a folder of results."""
+    with Path(out, "results.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def write_picture(path: Path, seed: int = 0, size: tuple[int, int] = (40, 60)) -> Path:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import replace
 from pathlib import Path
 
 import pydicom
 import pytest
 from dicom.corpus import write_series
-from predicting.conftest import write_picture
+from predicting.conftest import read_results, write_picture
 
 from monai_vlsm.dicom import patient
 from monai_vlsm.predicting.case import segment_case
@@ -34,11 +33,6 @@ def segmented(predictor, folder, plan, *prompts) -> list[Job]:
     for job in jobs:
         segment_case(predictor, job, plan)
     return jobs
-
-
-def table(plan) -> list[dict[str, str]]:
-    with (plan.folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_the_files_of_a_series_are_one_image_and_have_the_name_of_the_first(study):
@@ -76,6 +70,6 @@ def test_a_patient_is_named_only_if_asked_for(predictor, plan, study):
     asked = replace(plan, with_patient=True)
     jobs = segmented(predictor, study, asked, "cyst")
     write_results(jobs, asked)
-    assert [row["patient_name"] for row in table(asked)] == ["", NAME]
+    assert [row["patient_name"] for row in read_results(asked.folder)] == ["", NAME]
     write_results(jobs, plan)  # the records know the patient now
-    assert not set(table(plan)[0]) & set(patient.COLUMNS)
+    assert not set(read_results(plan.folder)[0]) & set(patient.COLUMNS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import pickle
@@ -16,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from predicting.conftest import read_results
 from predicting.ray_workers import POISON, DiesOnce, Pretends
 
 from monai_vlsm.__main__ import main
@@ -66,8 +66,7 @@ def predict(images, bundle, out, *options) -> int | None:
 
 
 def table(out: Path) -> list[dict[str, str]]:
-    with open(out / "results.csv", encoding="utf-8", newline="") as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+    return [{key: value for key, value in row.items() if key != "seconds"} for row in read_results(out)]
 
 
 def files(out: Path) -> dict[str, object]:
@@ -105,6 +104,7 @@ def test_a_killed_worker_costs_nothing_and_an_image_that_kills_is_named(cluster,
 DRIVER = """
 import pickle, sys
 import ray
+from predicting.conftest import read_results
 from predicting.ray_workers import Pretends
 from monai_vlsm.predicting import ray_engine
 ray_engine.Worker = Pretends

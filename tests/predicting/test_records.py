@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from dataclasses import replace
 
 import pytest
-from predicting.conftest import write_picture
+from predicting.conftest import read_results, write_picture
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.case import answer_case, read_case, segment_case, write_case
@@ -27,11 +26,6 @@ def done(jobs, predictor, plan):
     for job in jobs:
         segment_case(predictor, job, plan)
     return jobs
-
-
-def table(plan) -> list[dict[str, str]]:
-    with (plan.folder / "results.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def left(jobs, plan) -> list[str]:
@@ -104,12 +98,12 @@ def test_images_that_moved_are_still_finished(done, plan, pictures):
     jobs = make_jobs(find_sources([pictures.with_name("moved")]), ["cyst", "=SUM(1)"], shown=1)
     assert unfinished(jobs, plan) == []
     write_results(jobs, plan)
-    assert "/moved/" in table(plan)[0]["image"]
+    assert "/moved/" in read_results(plan.folder)[0]["image"]
 
 
 def test_the_table_has_a_row_for_each_image_and_prompt(done, plan, pictures):
     assert write_results(done, plan) == {}
-    rows = table(plan)
+    rows = read_results(plan.folder)
     assert tuple(rows[0]) == COLUMNS
     expected = [(str(job.source.path), prompt) for job in done for prompt in ("cyst", "'=SUM(1)")]
     assert [(row["image"], row["prompt"]) for row in rows] == expected
@@ -123,7 +117,7 @@ def test_what_failed_has_its_rows_and_is_told_and_tried_again(jobs, predictor, p
         segment_case(predictor, job, plan)
     failed = write_results(jobs, plan)
     assert [job.source.name for job in failed] == ["b"]
-    assert [bool(row["error"]) for row in table(plan)] == [False, False, True, True, False, False]
+    assert [bool(row["error"]) for row in read_results(plan.folder)] == [False, False, True, True, False, False]
     assert left(jobs, plan) == ["b"]
 
 
