@@ -76,7 +76,7 @@ METHODS: dict[str, Method] = {
     "shallow": Method(CLIPSegShallowAdapter, learning_rate=3e-4, settings=_ADAPTERS),
     # Its recipe was not published; "uses the splits and the protocol of VLSM-Adapter" (README of the code).
     "telescopic": Method(CLIPSegTelescopicAdapter, learning_rate=1e-3, settings=_ADAPTERS),
-    # Nobody published a recipe for CLIPSeg; these are usual for LoRA elsewhere.
+    # None is published for CLIPSeg; these are the rate and decay of CLIP-LoRA (arXiv 2405.18541).
     "lora": Method(CLIPSegLoRA, learning_rate=2e-4, weight_decay=1e-2, settings=_LORA),
     "coop": _PromptTuning(CLIPSegCoOp),
     "vpt": _PromptTuning(CLIPSegVPT),
