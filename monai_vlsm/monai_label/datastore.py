@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import shutil
+import time
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
-from monailabel.datastore.local import LocalDatastore
+from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import MissingFileError
@@ -29,18 +32,24 @@ class StudiesDatastore(LocalDatastore):
 
     It is the only part of the server that turns what a client calls an image into a path.
 
+    What is known of the studies is changed by who holds ``lock`` only, and by putting another table in the place of the
+    present one: requests read it meanwhile without a lock, and see it as it was before or after.
+
     Args:
         folder: of the studies.
         auto_reload: whether it watches for files that come and go.
         read_only: whether images are not looked for.
     """
 
+    lock: FileLock
+    """Held by one thread of one process at a time, which may take it again."""
     _datastore: Any
     _in_file = ""
     """What the file held when it was read or written here last."""
 
     def __init__(self, folder: str, auto_reload: bool = True, read_only: bool = False) -> None:
         patterns = [f"*{suffix}" for suffix in STORED_SUFFIXES]
+        self.lock = FileLock(Path(folder) / ".lock")
         super().__init__(folder, extensions=patterns, auto_reload=auto_reload, read_only=read_only)
 
     def image_path(self, image: Any) -> Path:
@@ -74,18 +83,26 @@ class StudiesDatastore(LocalDatastore):
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Take a file into the studies, under a plain name."""
         suffix = require_suffix(image_filename)
-        self._require_place(Path(require_id(image_id) + suffix))
-        return str(super().add_image(image_id, image_filename, image_info))
+        with self.lock:
+            self._copy(image_filename, Path(require_id(image_id) + suffix))
+            image = ImageLabelModel(image=_new(image_id, suffix, image_info))
+            self._datastore.objects = {**self._datastore.objects, image_id: image}
+            self._update_datastore_file()
+        return image_id
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
         """Take a file in as the label of an image."""
         suffix = require_suffix(label_filename)
         _require_tag(label_tag)
-        if not super().get_image_uri(image_id):
-            require_id(image_id)
-        self.image_path(image_id)
-        self._require_place(Path(self._datastore.label_path(label_tag), image_id + suffix))
-        return str(super().save_label(image_id, label_filename, label_tag, label_info))
+        with self.lock:
+            if not super().get_image_uri(image_id):
+                require_id(image_id)
+            self.image_path(image_id)
+            self._copy(label_filename, self._label_folder(label_tag) / (image_id + suffix))
+            known = self._datastore.objects[image_id]
+            known.labels = {**known.labels, label_tag: _new(image_id, suffix, label_info)}
+            self._update_datastore_file()
+        return image_id
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Return the images with a label that no review turned down, none of them outside of the folder.
@@ -106,28 +123,49 @@ class StudiesDatastore(LocalDatastore):
 
     def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
         """Add to what is known of images, with one write; an image that is gone is left out."""
-        with FileLock(self._lock_file):
+        with self.lock:
             for image, info in infos.items():
                 if known := self._datastore.objects.get(image):
-                    known.image.info.update(info)
-            self._update_datastore_file(lock=False)
+                    known.image.info = {**known.image.info, **info}
+            self._update_datastore_file()
+
+    def update_image_info(self, image_id: str, info: dict[str, Any]) -> None:
+        """Add to what is known of an image."""
+        self.update_image_infos({image_id: info})
+
+    def _reconcile_datastore(self) -> None:
+        """Take in which files came and went."""
+        with self.lock:
+            self._init_from_datastore_file()
+            known, labels_folder = self._datastore.objects, Path(self._datastore.label_path(None))
+            labels = {tag.name: _listed(tag) for tag in labels_folder.iterdir() if tag.is_dir()}
+            images = _listed(Path(self._datastore.image_path()))
+            found = {}
+            for image in [*(one for one in known if one in images), *sorted(images.keys() - known.keys())]:
+                before = known[image] if image in known else ImageLabelModel(image=DataModel())
+                tags = {tag: _present(before.labels.get(tag), image, files) for tag, files in labels.items()}
+                there = {tag: one for tag, one in tags.items() if one is not None}
+                found[image] = ImageLabelModel(image=_present(before.image, image, images), labels=there)
+            if found != known:
+                self._datastore.objects = found
+                self._update_datastore_file()
 
     def _init_from_datastore_file(self, throw_exception: bool = False) -> None:
         """Take in what other processes wrote, as a batch does; what was changed here meanwhile stays."""
         try:
-            with FileLock(self._lock_file):
+            with self.lock:
                 self._take_over()
         except ValueError:
             _logger.exception("%r cannot be read", self._datastore_config_path)
             if throw_exception:
                 raise
 
-    def _update_datastore_file(self, lock: bool = True) -> None:
+    def _update_datastore_file(self) -> None:
         """Write what is known whole: MONAI Label's own way leaves half a file when its process is killed.
 
         What another process wrote since the file was read here stays in it: MONAI Label would write over it.
         """
-        with FileLock(self._lock_file) if lock else nullcontext():
+        with self.lock:
             with suppress(ValueError):  # a damaged file is replaced
                 self._take_over()
             content = self._content()
@@ -152,14 +190,46 @@ class StudiesDatastore(LocalDatastore):
     def _content(self) -> str:
         return json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str)
 
-    def _require_place(self, path: Path) -> None:
-        """Raise a ForbiddenError if a link would lead what is written to ``path``, below the folder, elsewhere."""
+    def _label_folder(self, tag: str) -> Path:
+        return Path(self._datastore.labels_dir, tag)
+
+    def _copy(self, file: str, path: Path) -> None:
+        """Copy a file to ``path``, below the folder of the studies.
+
+        Raises:
+            ForbiddenError: if a link would lead what is written elsewhere.
+        """
         folder = Path(self._datastore_path).resolve()
         target = folder / path
         if target.resolve() != target:
             raise ForbiddenError(f"{path.name!r} is a link, or lies behind one: it is not written to.")
+        with replace_whole(target, tidy=False) as part:
+            shutil.copyfile(file, part)
 
 
 def _require_tag(tag: str) -> None:
     if tag not in TAGS:
         raise ForbiddenError(f"a label has one of the tags {', '.join(TAGS)}, not {tag!r:.80}.")
+
+
+def _listed(folder: Path) -> dict[str, list[str]]:
+    """Return the suffixes of the images, or labels, that lie in a folder, by their name; hidden files are none."""
+    files = sorted(entry.name for entry in os.scandir(folder) if entry.name[0] != "." and entry.is_file())
+    listed: dict[str, list[str]] = {}
+    for file in files:
+        suffix = next((one for one in STORED_SUFFIXES if file.endswith(one)), "")
+        if suffix:
+            listed.setdefault(file.removesuffix(suffix), []).append(suffix)
+    return listed
+
+
+def _present(known: DataModel | None, name: str, listed: Mapping[str, list[str]]) -> DataModel | None:
+    """Return what is known of a file that is there, and what there is to know of another one; None without a file."""
+    suffixes = listed.get(name, [])
+    if known is not None and known.ext in suffixes:
+        return known
+    return _new(name, suffixes[0]) if suffixes else None
+
+
+def _new(name: str, suffix: str, info: Mapping[str, Any] | None = None) -> DataModel:
+    return DataModel(ext=suffix, info={**(info or {}), "ts": int(time.time()), "name": name + suffix})

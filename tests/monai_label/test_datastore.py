@@ -1,37 +1,60 @@
-"""The server, and the processes that it starts, share one file of what is known of the studies."""
+"""The studies and what is known of them, which threads and processes share; run in the environment of MONAI Label."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+from pathlib import Path
 
-import numpy as np
 import pytest
-from monai_label.server import PYTHON, ROOT
-from PIL import Image
 
-TWO_WRITERS = """
-import json, sys
+pytest.importorskip("monailabel", reason="MONAI Label is not installed in this environment")
+
 from monai_vlsm.monai_label.datastore import StudiesDatastore
-folder = sys.argv[1]
-server, batch = (StudiesDatastore(folder, auto_reload=False) for _ in range(2))
-server.update_image_infos({"a": {"reviews": ["reject"]}})
-batch.save_label("b", folder + "/b.png", "original", {"model": "busi"})
-server.refresh()
-print(json.dumps([server.get_image_info("a").get("reviews"), server.get_label_info("b", "original").get("model")]))
-"""
 
 
-@pytest.mark.skipif(not PYTHON.exists(), reason="there is no environment with MONAI Label")
-def test_a_batch_does_not_write_over_reviews(tmp_path):
+def write(path: Path, content: bytes = b"x") -> Path:
+    """Write a file, whose content is not read here."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """Studies with the images a and b."""
     for name in ("a", "b"):
-        Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save(tmp_path / f"{name}.png")
-    done = subprocess.run(
-        [PYTHON, "-c", TWO_WRITERS, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout.splitlines()[-1]) == [["reject"], "busi"]
+        write(tmp_path / "studies" / f"{name}.png")
+    return tmp_path / "studies"
+
+
+@pytest.fixture
+def studies(folder) -> StudiesDatastore:
+    return StudiesDatastore(str(folder), auto_reload=False)
+
+
+def test_a_batch_does_not_write_over_reviews(studies, folder, tmp_path):
+    batch = StudiesDatastore(str(folder), auto_reload=False)
+    studies.update_image_infos({"a": {"reviews": ["reject"]}})
+    batch.save_label("b", str(write(tmp_path / "mask.png")), "original", {"model": "busi"})
+    studies.refresh()
+    assert studies.get_image_info("a")["reviews"] == ["reject"]
+    assert studies.get_label_info("b", "original")["model"] == "busi"
+
+
+CHANGES = {
+    "a file comes": lambda studies, folder: write(folder / "c.png"),
+    "a file goes": lambda studies, folder: (folder / "b.png").unlink(),
+    "an image is uploaded": lambda studies, folder: studies.add_image("c", str(folder / "a.png"), {}),
+    "a label is saved": lambda studies, folder: studies.save_label("b", str(folder / "a.png"), "final", {}),
+    "something is noted": lambda studies, folder: studies.update_image_infos({"b": {"new": 1}}),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_request_that_reads_sees_nothing_of_a_change_meanwhile(studies, folder, change):
+    reading = iter(studies._datastore.objects.items())
+    assert next(reading)[0] == "a"
+    noted = iter(studies._datastore.objects["b"].image.info)
+    CHANGES[change](studies, folder)
+    studies.refresh()
+    assert [image for image, _ in reading] == ["b"]
+    assert set(noted) == {"ts", "name"}
