@@ -24,7 +24,7 @@ from monai_vlsm.errors import MissingFileError, UserError, find_user_error
 from monai_vlsm.monai_label.gate import LOOPBACK, Gate
 from monai_vlsm.monai_label.login import Guard, Login, read_token
 from monai_vlsm.monai_label.options import Options
-from monai_vlsm.monai_label.refusals import BusyError, ClientLeft, ForbiddenError, OvertakenError
+from monai_vlsm.monai_label.refusals import BusyError, ClientLeft, ForbiddenError, OvertakenError, TakenError
 from monai_vlsm.monai_label.routes import models, reviews, sessions, studies
 from monai_vlsm.monai_label.routes.login import login_routes
 
@@ -34,6 +34,7 @@ _STATUSES = (
     (ForbiddenError, 403),
     (MissingFileError, 404),
     (OvertakenError, 409),
+    (TakenError, 409),
     (BusyError, 503),
     (UserError, 400),
 )

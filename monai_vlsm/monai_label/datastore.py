@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastor
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import MissingFileError
 from monai_vlsm.monai_label.merging import merge
-from monai_vlsm.monai_label.refusals import ForbiddenError
+from monai_vlsm.monai_label.refusals import ForbiddenError, TakenError
 from monai_vlsm.monai_label.reviews import FINAL, FIX, ORIGINAL, REJECT, verdict_on
 from monai_vlsm.monai_label.studies import STORED_SUFFIXES, require_below, require_id, require_suffix
 
@@ -81,13 +82,26 @@ class StudiesDatastore(LocalDatastore):
         return str(self.label_path(label_id, label_tag)) if super().get_label_uri(label_id, label_tag) else ""
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
-        """Take a file into the studies, under a plain name."""
+        """Take a file into the studies, under a plain name; the same file again changes nothing.
+
+        Raises:
+            TakenError: if another image has that name: its labels and reviews belong to its own pixels.
+        """
         suffix = require_suffix(image_filename)
         with self.lock:
-            self._copy(image_filename, Path(require_id(image_id) + suffix))
-            image = ImageLabelModel(image=_new(image_id, suffix, image_info))
-            self._datastore.objects = {**self._datastore.objects, image_id: image}
-            self._update_datastore_file()
+            target = self._target(Path(require_id(image_id) + suffix))
+            there = _suffixes(target.parent, image_id)
+            if there and (there != [suffix] or not filecmp.cmp(target, image_filename, shallow=False)):
+                raise TakenError(
+                    f"there is another image {image_id!r}, and images are not replaced: its labels and reviews belong "
+                    "to it. Give this one another name."
+                )
+            if not there:
+                _copy(image_filename, target)
+            if image_id not in self._datastore.objects:
+                image = ImageLabelModel(image=_new(image_id, suffix, image_info))
+                self._datastore.objects = {**self._datastore.objects, image_id: image}
+                self._update_datastore_file()
         return image_id
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
@@ -98,7 +112,7 @@ class StudiesDatastore(LocalDatastore):
             if not super().get_image_uri(image_id):
                 require_id(image_id)
             self.image_path(image_id)
-            self._copy(label_filename, self._label_folder(label_tag) / (image_id + suffix))
+            _copy(label_filename, self._target(self._label_folder(label_tag) / (image_id + suffix)))
             known = self._datastore.objects[image_id]
             known.labels = {**known.labels, label_tag: _new(image_id, suffix, label_info)}
             self._update_datastore_file()
@@ -193,23 +207,31 @@ class StudiesDatastore(LocalDatastore):
     def _label_folder(self, tag: str) -> Path:
         return Path(self._datastore.labels_dir, tag)
 
-    def _copy(self, file: str, path: Path) -> None:
-        """Copy a file to ``path``, below the folder of the studies.
+    def _target(self, path: Path) -> Path:
+        """Return where to write what is called ``path`` below the folder of the studies.
 
         Raises:
             ForbiddenError: if a link would lead what is written elsewhere.
         """
-        folder = Path(self._datastore_path).resolve()
-        target = folder / path
+        target = Path(self._datastore_path).resolve() / path
         if target.resolve() != target:
             raise ForbiddenError(f"{path.name!r} is a link, or lies behind one: it is not written to.")
-        with replace_whole(target, tidy=False) as part:
-            shutil.copyfile(file, part)
+        return target
 
 
 def _require_tag(tag: str) -> None:
     if tag not in TAGS:
         raise ForbiddenError(f"a label has one of the tags {', '.join(TAGS)}, not {tag!r:.80}.")
+
+
+def _copy(file: str, target: Path) -> None:
+    with replace_whole(target, tidy=False) as part:
+        shutil.copyfile(file, part)
+
+
+def _suffixes(folder: Path, name: str) -> list[str]:
+    """Return the suffixes of the files, or links, of an image, or of a label."""
+    return [suffix for suffix in STORED_SUFFIXES if os.path.lexists(folder / (name + suffix))]
 
 
 def _listed(folder: Path) -> dict[str, list[str]]:

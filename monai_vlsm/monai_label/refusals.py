@@ -13,6 +13,10 @@ class OvertakenError(DataError):
     """What somebody judged is not what is there now: 409."""
 
 
+class TakenError(DataError):
+    """A name under which there is something else: 409."""
+
+
 class BusyError(UserError):
     """There is no room now, and there may be later: 503."""
 

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("monailabel", reason="MONAI Label is not installed in this environment")
 
 from monai_vlsm.monai_label.datastore import StudiesDatastore
+from monai_vlsm.monai_label.refusals import ForbiddenError, TakenError
 
 
 def write(path: Path, content: bytes = b"x") -> Path:
@@ -58,3 +59,27 @@ def test_a_request_that_reads_sees_nothing_of_a_change_meanwhile(studies, folder
     studies.refresh()
     assert [image for image, _ in reading] == ["b"]
     assert set(noted) == {"ts", "name"}
+
+
+def test_an_image_is_not_replaced_by_another_one(studies, folder, tmp_path):
+    studies.save_label("a", str(write(tmp_path / "mask.png")), "final", {})
+    studies.update_image_infos({"a": {"reviews": ["accept"]}})
+    for name in ("other.png", "other.nii.gz"):
+        with pytest.raises(TakenError, match="another image 'a'"):
+            studies.add_image("a", str(write(tmp_path / name, b"other pixels")), {})
+    assert (folder / "a.png").read_bytes() == b"x"
+    assert studies.get_image_info("a")["reviews"] == ["accept"]
+
+
+def test_an_image_that_is_uploaded_again_keeps_its_label_and_reviews(studies, tmp_path):
+    studies.save_label("a", str(write(tmp_path / "mask.png")), "final", {})
+    studies.update_image_infos({"a": {"reviews": ["accept"]}})
+    assert studies.add_image("a", str(write(tmp_path / "again.png")), {}) == "a"
+    assert studies.get_image_info("a")["reviews"] == ["accept"]
+    assert studies.get_labels_by_image_id("a") == {"final": "a"}
+
+
+def test_what_an_upload_is_compared_with_lies_in_the_studies(studies, folder, tmp_path):
+    (folder / "c.png").symlink_to(write(tmp_path / "secret.png", b"secret"))
+    with pytest.raises(ForbiddenError, match="is a link"):
+        studies.add_image("c", str(write(tmp_path / "guess.png", b"secret")), {})
