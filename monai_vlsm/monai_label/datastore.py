@@ -105,18 +105,30 @@ class StudiesDatastore(LocalDatastore):
         return image_id
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
-        """Take a file in as the label of an image."""
+        """Take a file in as the label of an image, in place of the one that it has, of whatever kind."""
         suffix = require_suffix(label_filename)
         _require_tag(label_tag)
         with self.lock:
             if not super().get_image_uri(image_id):
                 require_id(image_id)
             self.image_path(image_id)
-            _copy(label_filename, self._target(self._label_folder(label_tag) / (image_id + suffix)))
+            target = self._target(Path(self._datastore.labels_dir, label_tag, image_id + suffix))
+            _copy(label_filename, target)
+            for other in _suffixes(target.parent, image_id):
+                if other != suffix:
+                    target.with_name(image_id + other).unlink()
             known = self._datastore.objects[image_id]
             known.labels = {**known.labels, label_tag: _new(image_id, suffix, label_info)}
             self._update_datastore_file()
         return image_id
+
+    def remove_label(self, label_id: str, label_tag: str) -> None:
+        """Remove the label of an image, and every file that would be taken for it."""
+        with self.lock:
+            folder = self.label_path(label_id, label_tag).parent
+            for suffix in _suffixes(folder, label_id):
+                (folder / (label_id + suffix)).unlink()
+            self.refresh()
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
         """Return the images with a label that no review turned down, none of them outside of the folder.
@@ -203,9 +215,6 @@ class StudiesDatastore(LocalDatastore):
 
     def _content(self) -> str:
         return json.dumps(self._datastore.model_dump(exclude={"base_path"}), indent=2, default=str)
-
-    def _label_folder(self, tag: str) -> Path:
-        return Path(self._datastore.labels_dir, tag)
 
     def _target(self, path: Path) -> Path:
         """Return where to write what is called ``path`` below the folder of the studies.

@@ -83,3 +83,23 @@ def test_what_an_upload_is_compared_with_lies_in_the_studies(studies, folder, tm
     (folder / "c.png").symlink_to(write(tmp_path / "secret.png", b"secret"))
     with pytest.raises(ForbiddenError, match="is a link"):
         studies.add_image("c", str(write(tmp_path / "guess.png", b"secret")), {})
+
+
+@pytest.fixture
+def twice(studies, tmp_path):
+    """The studies, in which a has got a label as PNG and then one as NIfTI."""
+    for name in ("mask.png", "mask.nii.gz"):
+        studies.save_label("a", str(write(tmp_path / name)), "final", {})
+    return studies
+
+
+def test_a_label_of_another_kind_takes_the_place_of_the_one_before(twice, folder):
+    assert [path.name for path in (folder / "labels" / "final").iterdir()] == ["a.nii.gz"]
+
+
+def test_a_label_that_was_removed_stays_away(twice, folder):
+    write(folder / "labels" / "final" / "a.png")
+    twice.remove_label("a", "final")
+    for reader in (twice, StudiesDatastore(str(folder), auto_reload=False)):
+        reader.refresh()
+        assert reader.get_labels_by_image_id("a") == {}
