@@ -17,7 +17,7 @@ from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.errors import MissingFileError
+from monai_vlsm.errors import MissingFileError, UserError
 from monai_vlsm.monai_label.merging import merge
 from monai_vlsm.monai_label.refusals import ForbiddenError, TakenError
 from monai_vlsm.monai_label.reviews import FINAL, FIX, ORIGINAL, REJECT, verdict_on
@@ -60,26 +60,26 @@ class StudiesDatastore(LocalDatastore):
             MissingFileError: if there is no image of that name.
             ForbiddenError: if its file is a link that leads out of the folder.
         """
-        path = super().get_image_uri(image) if isinstance(image, str) else ""
-        if not path:
+        known = self._datastore.objects.get(image) if isinstance(image, str) else None
+        if known is None:
             raise MissingFileError(f"there is no image {image!r} among the studies: upload it, or name one of them.")
-        return require_below(path, self._datastore_path)
+        return require_below(Path(self._datastore.image_path(), image + known.image.ext), self._datastore_path)
 
     def label_path(self, label: Any, tag: str) -> Path:
         """Return the file of a label, as :meth:`image_path` does of an image."""
         _require_tag(tag)
-        path = super().get_label_uri(label, tag) if isinstance(label, str) else ""
-        if not path:
+        known = self._datastore.label(label, tag) if isinstance(label, str) else None
+        if known is None:
             raise MissingFileError(f"there is no label of {label!r} with the tag {tag!r}.")
-        return require_below(path, self._datastore_path)
+        return require_below(Path(self._datastore.label_path(tag), label + known.ext), self._datastore_path)
 
     def get_image_uri(self, image_id: str) -> str:
         """Return the path of an image, or nothing where there is none."""
-        return str(self.image_path(image_id)) if super().get_image_uri(image_id) else ""
+        return str(self.image_path(image_id)) if image_id in self._datastore.objects else ""
 
     def get_label_uri(self, label_id: str, label_tag: str) -> str:
         """Return the path of a label, or nothing where there is none."""
-        return str(self.label_path(label_id, label_tag)) if super().get_label_uri(label_id, label_tag) else ""
+        return str(self.label_path(label_id, label_tag)) if self._datastore.label(label_id, label_tag) else ""
 
     def add_image(self, image_id: str, image_filename: str, image_info: dict[str, Any]) -> str:
         """Take a file into the studies, under a plain name; the same file again changes nothing.
@@ -109,7 +109,7 @@ class StudiesDatastore(LocalDatastore):
         suffix = require_suffix(label_filename)
         _require_tag(label_tag)
         with self.lock:
-            if not super().get_image_uri(image_id):
+            if image_id not in self._datastore.objects:
                 require_id(image_id)
             self.image_path(image_id)
             target = self._target(Path(self._datastore.labels_dir, label_tag, image_id + suffix))
@@ -131,15 +131,21 @@ class StudiesDatastore(LocalDatastore):
             self.refresh()
 
     def datalist(self, full_path: bool = True) -> list[dict[str, Any]]:
-        """Return the images with a label that no review turned down, none of them outside of the folder.
+        """Return the images with a label that no review turned down, in the order of MONAI Label.
 
-        Their order is that of MONAI Label.
+        An image or a label that is gone, or lies outside of the folder, is left out, and the log says so.
         """
-        labeled = zip(self.get_labeled_images(), super().datalist(full_path), strict=True)
-        listed = [entry for image, entry in labeled if verdict_on(self, image) not in (FIX, REJECT)]
-        for entry in listed if full_path else ():
-            for path in entry.values():
-                require_below(path, self._datastore_path)
+        folder = Path(self._datastore_path).resolve()
+        listed = []
+        for image in self.get_labeled_images():
+            if verdict_on(self, image) in (FIX, REJECT):
+                continue
+            try:
+                paths = {"image": self.image_path(image), "label": self.label_path(image, FINAL)}
+            except UserError as error:
+                _logger.warning("%r is not trained on: %s", image, error)
+                continue
+            listed.append({key: str(path if full_path else path.relative_to(folder)) for key, path in paths.items()})
         return listed
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: list[str] | None = None) -> list[str]:

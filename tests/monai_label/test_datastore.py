@@ -103,3 +103,29 @@ def test_a_label_that_was_removed_stays_away(twice, folder):
     for reader in (twice, StudiesDatastore(str(folder), auto_reload=False)):
         reader.refresh()
         assert reader.get_labels_by_image_id("a") == {}
+
+
+@pytest.mark.parametrize("which", ["c.png", "labels/final/c.png"])
+def test_an_image_that_leads_out_of_the_folder_is_named_and_not_trained_on(studies, folder, tmp_path, caplog, which):
+    write(folder / "c.png")
+    studies.refresh()
+    for image in ("a", "c"):
+        studies.save_label(image, str(write(tmp_path / "mask.png")), "final", {})
+    (folder / which).unlink()
+    (folder / which).symlink_to(write(tmp_path / "elsewhere.png"))
+    listed = [{"image": str(folder / "a.png"), "label": str(folder / "labels" / "final" / "a.png")}]
+    assert studies.datalist() == listed
+    assert "'c' is not trained on: 'c.png' leads out" in caplog.text
+
+
+def test_an_image_that_is_uploaded_while_studies_are_listed_disturbs_nobody(studies, tmp_path, monkeypatch):
+    mask = str(write(tmp_path / "mask.png"))
+    studies.save_label("a", mask, "final", {})
+    labeled = studies.get_labeled_images
+
+    def labeled_meanwhile():
+        yield from labeled()
+        studies.save_label("b", mask, "final", {})
+
+    monkeypatch.setattr(studies, "get_labeled_images", labeled_meanwhile)
+    assert [Path(entry["image"]).stem for entry in studies.datalist()] == ["a"]
