@@ -8,11 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from monai_vlsm.errors import MissingFileError, UserError
 from monai_vlsm.monai_label.refusals import OvertakenError
 from monai_vlsm.monai_label.scores import ERROR, SEEN
+from monai_vlsm.monai_label.studies import Studies
 from monai_vlsm.transforms.case_scores import LOOK, MEAN_PROBABILITY
 from monai_vlsm.transforms.presence import PRESENCE
 
@@ -25,31 +26,6 @@ FINAL, ORIGINAL = "final", "original"
 GONE = "the file of the label is gone, or lies elsewhere"
 _MOST_KEPT = 50
 _lock = threading.Lock()
-
-
-class Studies(Protocol):
-    """What is needed of :class:`monai_vlsm.monai_label.datastore.StudiesDatastore`."""
-
-    def list_images(self) -> list[str]:
-        """Return the names of all images."""
-
-    def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
-        """Return the labels of an image by tag."""
-
-    def image_path(self, image: str) -> Path:
-        """Return the file of an image."""
-
-    def label_path(self, label: str, tag: str) -> Path:
-        """Return the file of a label."""
-
-    def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """Return what is known of an image."""
-
-    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
-        """Add to what is known of images."""
-
-    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
-        """Take a file in as the label of an image."""
 
 
 def verdict_on(studies: Studies, image: str) -> str:

@@ -8,13 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
 from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_config
 from monai_vlsm.data.whole import file_sha256
 from monai_vlsm.errors import UserError, find_message
+from monai_vlsm.monai_label.studies import Studies
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.predictor import Predictor
 from monai_vlsm.statistics.next_image import Chances, Seen, draw, mean_entropy
@@ -140,25 +141,6 @@ class Looker:
             MEAN_PROBABILITY: round(found.mean_probability, 4),
             LOOK: bool(found.mean_probability < look_below),
         }
-
-
-class Studies(Protocol):
-    """What is needed of :class:`monai_vlsm.monai_label.datastore.StudiesDatastore`."""
-
-    def list_images(self) -> list[str]:
-        """Return the names of all images."""
-
-    def get_unlabeled_images(self) -> list[str]:
-        """Return the names of those that are to be labeled."""
-
-    def image_path(self, image: str) -> Path:
-        """Return the file of an image."""
-
-    def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """Return what is known of an image."""
-
-    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
-        """Add to what is known of images."""
 
 
 class BackgroundScores:
