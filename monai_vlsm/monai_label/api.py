@@ -1,5 +1,7 @@
 """The label server's routes: those that 3D Slicer needs, with checked parameters, and none of MONAI Label's others.
 
+A route that waits for nothing but the disk and the processor is no coroutine: it runs in a thread, and others go on.
+
 MONAI Label serves it in place of its own: ``monailabel start_server --uvicorn_app monai_vlsm.monai_label.api:app``.
 """
 
@@ -94,13 +96,13 @@ async def _because_invalid(_: Any, error: RequestValidationError | ValidationErr
 
 
 @app.get("/info/")
-async def info() -> Any:
+def info() -> Any:
     """Say which models there are, and their options."""
     return app_instance().info()
 
 
 @app.post("/activelearning/{strategy}")
-async def next_sample(strategy: str, params: Annotated[Options | None, Body()] = None) -> Any:
+def next_sample(strategy: str, params: Annotated[Options | None, Body()] = None) -> Any:
     """Choose the next image to label."""
     known = sorted(app_instance().info()["strategies"])
     if strategy not in known:

@@ -39,13 +39,13 @@ def open_session(files: Annotated[UploadFile, File()], expiry: int = 0, uncompre
 
 
 @router.get("/{session_id}")
-async def session_info(session_id: SessionId, update_ts: bool = False) -> Any:
+def session_info(session_id: SessionId, update_ts: bool = False) -> Any:
     """Say what is known of a session."""
     return session_of(session_id, update_ts).to_json()
 
 
 @router.delete("/{session_id}")
-async def close_session(session_id: SessionId) -> Any:
+def close_session(session_id: SessionId) -> Any:
     """Forget the image of a session."""
     session = session_of(session_id).to_json()
     app_instance().sessions().remove_session(session_id)
