@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from monai_vlsm.errors import DataError, UserError
+import logging
+
+from monai_vlsm.errors import DataError, UserError, find_message
+
+_LONGEST_REASON = 300
+_logger = logging.getLogger(__name__)
 
 
 class ForbiddenError(DataError):
@@ -23,3 +28,15 @@ class BusyError(UserError):
 
 class ClientLeft(Exception):
     """Nobody waits for the answer any more."""
+
+
+def logged_reason(what: str, error: Exception) -> str:
+    """Log that one of many images failed, and return why in one line of at most 300 characters.
+
+    Args:
+        what: failed, for the log.
+        error: of any kind.
+    """
+    reason = find_message(error) or f"{type(error).__name__}: {error}"
+    _logger.warning("%s: %s", what, reason)
+    return reason[:_LONGEST_REASON]

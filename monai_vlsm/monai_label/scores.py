@@ -14,7 +14,8 @@ import numpy as np
 
 from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_config
 from monai_vlsm.data.whole import file_sha256
-from monai_vlsm.errors import UserError, find_message
+from monai_vlsm.errors import UserError
+from monai_vlsm.monai_label.refusals import logged_reason
 from monai_vlsm.monai_label.studies import Studies
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.predictor import Predictor
@@ -27,7 +28,6 @@ SEEN = "seen"
 ENTROPY, ERROR, STATE = "entropy", "error", "model"
 LOOK_BELOW = 0.9
 """Mean probability below which somebody should look, in bundles of versions that have no number for it."""
-_LONGEST_ERROR = 300
 _DAY = 24 * 3600
 _logger = logging.getLogger(__name__)
 
@@ -189,9 +189,7 @@ class BackgroundScores:
             del self._unread[image]
             return found
         except Exception as error:  # one image never keeps the others from being looked at
-            reason = find_message(error) or f"{type(error).__name__}: {error}"
-            _logger.warning("the image %r cannot be looked at: %s", image, reason)
-            return {ERROR: reason[:_LONGEST_ERROR]}
+            return {ERROR: logged_reason(f"the image {image!r} cannot be looked at", error)}
 
     def _work(self) -> None:
         while True:
