@@ -215,8 +215,9 @@ class StudiesDatastore(LocalDatastore):
         found = json.loads(content)
         if self._in_file:
             found = merge(json.loads(self._in_file), json.loads(self._content()), found)
-        self._datastore = type(self._datastore).model_validate(found)
-        self._datastore.base_path = self._datastore_path
+        # Where things lie is not for a file to say that came with the images.
+        places = {name: getattr(self._datastore, name) for name in ("base_path", "images_dir", "labels_dir")}
+        self._datastore = type(self._datastore).model_validate({**found, **places})
         self._config_ts, self._in_file = written, content
 
     def _content(self) -> str:

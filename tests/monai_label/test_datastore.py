@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -129,3 +130,16 @@ def test_an_image_that_is_uploaded_while_studies_are_listed_disturbs_nobody(stud
 
     monkeypatch.setattr(studies, "get_labeled_images", labeled_meanwhile)
     assert [Path(entry["image"]).stem for entry in studies.datalist()] == ["a"]
+
+
+def test_the_file_that_came_with_the_images_does_not_say_where_things_lie(studies, folder, tmp_path):
+    studies.update_image_infos({"a": {"reviews": ["accept"]}})
+    file = folder / "datastore_v2.json"
+    moved = {"images_dir": str(tmp_path), "labels_dir": str(tmp_path / "elsewhere")}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **moved}))
+    write(tmp_path / "private.png")
+    other = StudiesDatastore(str(folder), auto_reload=False)
+    other.save_label("a", str(write(tmp_path / "mask.png")), "final", {})
+    assert other.list_images() == ["a", "b"]
+    assert not (tmp_path / "elsewhere").exists()
+    assert other.get_image_info("a")["reviews"] == ["accept"]
