@@ -16,7 +16,7 @@ from typing import Any
 from filelock import FileLock
 from monailabel.datastore.local import DataModel, ImageLabelModel, LocalDatastore
 
-from monai_vlsm.data.whole import replace_whole
+from monai_vlsm.data.whole import remove_abandoned_below, replace_whole
 from monai_vlsm.errors import MissingFileError, UserError
 from monai_vlsm.monai_label.merging import merge
 from monai_vlsm.monai_label.refusals import ForbiddenError, TakenError
@@ -51,6 +51,8 @@ class StudiesDatastore(LocalDatastore):
     def __init__(self, folder: str, auto_reload: bool = True, read_only: bool = False) -> None:
         patterns = [f"*{suffix}" for suffix in STORED_SUFFIXES]
         self.lock = FileLock(Path(folder) / ".lock")
+        if not read_only:
+            remove_abandoned_below(Path(folder))
         super().__init__(folder, extensions=patterns, auto_reload=auto_reload, read_only=read_only)
 
     def image_path(self, image: Any) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -143,3 +145,28 @@ def test_the_file_that_came_with_the_images_does_not_say_where_things_lie(studie
     assert other.list_images() == ["a", "b"]
     assert not (tmp_path / "elsewhere").exists()
     assert other.get_image_info("a")["reviews"] == ["accept"]
+
+
+def test_of_clients_who_upload_under_one_name_at_the_same_time_one_is_heard(studies, folder, tmp_path):
+    files = [write(tmp_path / str(client) / "c.png", bytes([client])) for client in range(8)]
+
+    def upload(file: Path) -> bool:
+        try:
+            studies.add_image("c", str(file), {})
+        except TakenError:
+            return False
+        return (folder / "c.png").read_bytes() == file.read_bytes()
+
+    with ThreadPoolExecutor(8) as clients:
+        assert sum(clients.map(upload, files)) == 1
+
+
+def test_what_a_killed_server_left_of_an_upload_is_no_image_and_goes(studies, folder):
+    parts = [folder / f".0123456789abcdef.part.{path}" for path in ("new.png", "old.png")]
+    for part in parts:
+        write(part)
+    os.utime(parts[1], (0, 0))
+    studies.refresh()
+    assert studies.list_images() == ["a", "b"]
+    StudiesDatastore(str(folder), auto_reload=False)
+    assert [part.exists() for part in parts] == [True, False]
