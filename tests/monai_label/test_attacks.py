@@ -6,6 +6,7 @@ import json
 import os
 import urllib.parse
 import zipfile
+from uuid import UUID
 
 import pytest
 from monai_label.conftest import PROXY, VIEWER
@@ -204,6 +205,12 @@ def test_what_a_killed_server_left_of_a_session_is_tidied_up(server, tmp_path, l
     opened = server.open_session(write_picture(tmp_path, "gray"))
     assert (opened.status, folder.exists()) == (200, False), opened.body
     assert server.request("DELETE", f"/session/{opened.json()['session_id']}").status == 200
+
+
+def test_the_name_of_a_session_tells_nothing_of_others(server, tmp_path):
+    opened = server.open_session(write_picture(tmp_path, "gray")).json()["session_id"]
+    assert server.request("DELETE", f"/session/{opened}").status == 200
+    assert UUID(opened).version == 4, "of random digits only"
 
 
 def test_other_users_of_the_machine_cannot_read_what_is_kept_for_a_while(server):
