@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,7 @@ class Tls:
         key: PEM file of its private key, without a password.
 
     Raises:
-        DataError: if they cannot be read, or do not belong together.
+        DataError: if they cannot be read, do not belong together, or every user of this machine can read the key.
     """
 
     certificate: Path
@@ -34,6 +36,11 @@ class Tls:
                 f"{str(self.certificate)!r} and {str(self.key)!r} are no certificate and its key without a password, "
                 f"both as PEM: {error}."
             ) from error
+        if os.name == "posix" and self.key.stat().st_mode & stat.S_IROTH:
+            raise DataError(
+                f"every user of this machine can read the private key {str(self.key)!r}, and could pass for this "
+                "server: 'chmod o= FILE' takes that away."
+            )
 
 
 @dataclass(frozen=True)

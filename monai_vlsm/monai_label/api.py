@@ -1,5 +1,7 @@
 """The label server's routes: those that 3D Slicer needs, with checked parameters, and none of MONAI Label's others.
 
+A route that waits for nothing but the disk and the processor is no coroutine: it runs in a thread, and others go on.
+
 MONAI Label serves it in place of its own: ``monailabel start_server --uvicorn_app monai_vlsm.monai_label.api:app``.
 """
 
@@ -24,7 +26,7 @@ from monai_vlsm.errors import MissingFileError, UserError, find_user_error
 from monai_vlsm.monai_label.gate import LOOPBACK, Gate
 from monai_vlsm.monai_label.login import Guard, Login, read_token
 from monai_vlsm.monai_label.options import Options
-from monai_vlsm.monai_label.refusals import BusyError, ClientLeft, ForbiddenError, OvertakenError
+from monai_vlsm.monai_label.refusals import BusyError, ClientLeft, ForbiddenError, OvertakenError, TakenError
 from monai_vlsm.monai_label.routes import models, reviews, sessions, studies
 from monai_vlsm.monai_label.routes.login import login_routes
 
@@ -34,6 +36,7 @@ _STATUSES = (
     (ForbiddenError, 403),
     (MissingFileError, 404),
     (OvertakenError, 409),
+    (TakenError, 409),
     (BusyError, 503),
     (UserError, 400),
 )
@@ -93,13 +96,13 @@ async def _because_invalid(_: Any, error: RequestValidationError | ValidationErr
 
 
 @app.get("/info/")
-async def info() -> Any:
+def info() -> Any:
     """Say which models there are, and their options."""
     return app_instance().info()
 
 
 @app.post("/activelearning/{strategy}")
-async def next_sample(strategy: str, params: Annotated[Options | None, Body()] = None) -> Any:
+def next_sample(strategy: str, params: Annotated[Options | None, Body()] = None) -> Any:
     """Choose the next image to label."""
     known = sorted(app_instance().info()["strategies"])
     if strategy not in known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
@@ -13,6 +14,8 @@ LARGEST_UPLOAD = 2 * 2**30
 """Bytes of an uploaded image or label; a CT of 512 x 512 x 1000 voxels has 0.5 GB."""
 LARGEST_REQUEST = 2**20
 """Bytes of a request without a file."""
+LONGEST_PAUSE = 60
+"""Seconds between two parts of a request; who is slower keeps a connection that others may need."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 _HOST = re.compile(r"(\[[0-9a-f:.%]+\]|[^:\[\]@/]+)(:\d+)?")
@@ -65,7 +68,7 @@ class Gate:
         self.origins = set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403 or 413 with a reason, or let the application answer."""
+        """Answer 403, 408 or 413 with a reason, or let the application answer."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] != "http":
@@ -87,35 +90,61 @@ class Gate:
         return None
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 413 as soon as the body is larger than a request of its kind may be."""
+        """Answer 413 or 408 as soon as the body is larger than a request of its kind may be, or does not come."""
         uploads = scope["method"] == "PUT" or scope["path"].startswith("/infer/")
-        limit = LARGEST_UPLOAD if uploads else LARGEST_REQUEST
-        received, started = 0, False
+        body, started = _Body(receive, LARGEST_UPLOAD if uploads else LARGEST_REQUEST), False
 
-        async def counted() -> MutableMapping[str, Any]:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            # The application sees a client that left, and reads no further.
-            return {"type": "http.disconnect"} if received > limit else message
-
-        async def unless_too_large(message: MutableMapping[str, Any]) -> None:
+        async def unless_refused(message: MutableMapping[str, Any]) -> None:
             nonlocal started
-            if received <= limit:
+            if body.refusal is None:
                 started = True
                 await send(message)
 
         lengths = headers_of(scope, b"content-length")
-        if any(not length.isdecimal() or int(length) > limit for length in lengths):
-            received = limit + 1
+        if any(not length.isdecimal() or int(length) > body.limit for length in lengths):
+            body.refuse_size()
         else:
             try:
-                await self.app(scope, counted, unless_too_large)
+                await self.app(scope, body, unless_refused)
             except Exception:
-                if received <= limit:
+                if body.refusal is None:
                     raise
-        if received > limit and not started:
-            await answer(send, 413, f"this request may have {limit:,} bytes.")
+        if body.refusal is not None and not started:
+            await answer(send, *body.refusal)
+
+
+class _Body:
+    """The body of a request as the application receives it, which ends where it is too large or does not come.
+
+    Args:
+        receive: what the server received.
+        limit: bytes.
+    """
+
+    def __init__(self, receive: Receive, limit: int) -> None:
+        self.limit = limit
+        self.refusal: tuple[int, str] | None = None
+        self._receive = receive
+        self._received = 0
+        self._is_whole = False
+
+    def refuse_size(self) -> None:
+        """Note that it is too large."""
+        self.refusal = 413, f"this request may have {self.limit:,} bytes."
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        """Return what comes next; the application sees a client that left, and reads no further, when it is refused."""
+        try:
+            async with asyncio.timeout(None if self._is_whole else LONGEST_PAUSE):
+                message = await self._receive()
+        except TimeoutError:
+            self.refusal = 408, f"nothing more of this request came for {LONGEST_PAUSE} seconds."
+            return {"type": "http.disconnect"}
+        self._is_whole = not message.get("more_body", False)
+        self._received += len(message.get("body", b""))
+        if self._received > self.limit:
+            self.refuse_size()
+        return message if self.refusal is None else {"type": "http.disconnect"}
 
 
 def headers_of(scope: Scope, name: bytes) -> list[str]:

@@ -96,7 +96,7 @@ class Guard:
         if len(self._wrong) == WRONG_A_MINUTE and now - self._wrong[0] < 60:
             return 60 - (now - self._wrong[0])
         self._wrong.append(now)
-        _logger.warning(f"a wrong login token came from {client}")
+        _logger.warning(f"a wrong login token came from {client!r:.80}")
         return 0.0
 
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from monai_vlsm.errors import MissingFileError, UserError
 from monai_vlsm.monai_label.refusals import OvertakenError
 from monai_vlsm.monai_label.scores import ERROR, SEEN
+from monai_vlsm.monai_label.studies import Studies
 from monai_vlsm.transforms.case_scores import LOOK, MEAN_PROBABILITY
 from monai_vlsm.transforms.presence import PRESENCE
 
@@ -24,38 +24,12 @@ COLUMNS = ("image", "tag", "state", "reason", PRESENCE, MEAN_PROBABILITY, LOOK, 
 FINAL, ORIGINAL = "final", "original"
 GONE = "the file of the label is gone, or lies elsewhere"
 _MOST_KEPT = 50
-_lock = threading.Lock()
-
-
-class Studies(Protocol):
-    """What is needed of :class:`monai_vlsm.monai_label.datastore.StudiesDatastore`."""
-
-    def list_images(self) -> list[str]:
-        """Return the names of all images."""
-
-    def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
-        """Return the labels of an image by tag."""
-
-    def image_path(self, image: str) -> Path:
-        """Return the file of an image."""
-
-    def label_path(self, label: str, tag: str) -> Path:
-        """Return the file of a label."""
-
-    def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """Return what is known of an image."""
-
-    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
-        """Add to what is known of images."""
-
-    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
-        """Take a file in as the label of an image."""
 
 
 def verdict_on(studies: Studies, image: str) -> str:
     """Return the verdict on the label that an image has now; "waiting" if there is none, as after each new label."""
     said = studies.get_image_info(image).get(REVIEWS, [])
-    return str(_standing(said, _label_of(studies, image)[1])["verdict"]) if said else WAITING
+    return str(_standing(said, " ".join(_label_of(studies, image)))["verdict"]) if said else WAITING
 
 
 def queue(studies: Studies, state: str | None = WAITING) -> list[dict[str, Any]]:
@@ -68,7 +42,8 @@ def queue(studies: Studies, state: str | None = WAITING) -> list[dict[str, Any]]
         studies: with images, labels and scores.
         state: "waiting" or a verdict; None is all.
     """
-    rows = [_row(studies, image) for image in studies.list_images() if studies.get_labels_by_image_id(image)]
+    labeled = [image for image in studies.list_images() if studies.get_labels_by_image_id(image)]
+    rows = [_row(studies, image, *_label_of(studies, image)) for image in labeled]
     return sorted((row for row in rows if state in (None, row["state"])), key=_urgency)
 
 
@@ -76,7 +51,7 @@ def judge(studies: Studies, image: str, version: str, verdict: str, reviewer: st
     """Note what somebody says of the label of an image, and return its row.
 
     A mask of a model that is accepted becomes the label of the image. A label that is to be fixed, or is rejected, is
-    not trained on. A new label waits for a review again.
+    not trained on. A new label waits for a review again, also one that somebody puts into the folder at this moment.
 
     Args:
         studies: with the image.
@@ -90,35 +65,37 @@ def judge(studies: Studies, image: str, version: str, verdict: str, reviewer: st
         MissingFileError: if there is no such image, or it has no label.
         OvertakenError: if the label, or what was said of it, is another by now.
     """
-    with _lock:
+    with studies.lock:
         studies.image_path(image)
         if not studies.get_labels_by_image_id(image):
             raise MissingFileError(f"the image {image!r} has no label to review: submit one first.")
-        row = _row(studies, image)
+        tag, digest = _label_of(studies, image)
+        row = _row(studies, image, tag, digest)
         if row["version"] != version:
             who = f"{row['reviewer']} said {row['state']!r} at {row['at']}" if row["reviewer"] else "it is a new label"
             raise OvertakenError(f"the label of {image!r} is not as you saw it: {who}. Look again, then say it again.")
-        if row["tag"] == ORIGINAL and verdict == ACCEPT:
+        if tag == ORIGINAL and verdict == ACCEPT:
             path = studies.label_path(image, ORIGINAL)
-            studies.save_label(image, str(path), FINAL, {"accepted_by": reviewer})
+            tag = FINAL
+            studies.save_label(image, str(path), tag, {"accepted_by": reviewer})
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        said = {"verdict": verdict, "reviewer": reviewer, "at": now, "comment": comment}
-        said["label"] = _label_of(studies, image)[1]
+        label = f"{tag} {digest}"
+        said = {"verdict": verdict, "reviewer": reviewer, "at": now, "comment": comment, "label": label}
         before = studies.get_image_info(image).get(REVIEWS, [])
         studies.update_image_infos({image: {REVIEWS: [*before, said][-_MOST_KEPT:]}})
-        return _row(studies, image)
+        return _row(studies, image, *_label_of(studies, image))
 
 
-def _row(studies: Studies, image: str) -> dict[str, Any]:
+def _row(studies: Studies, image: str, tag: str, digest: str) -> dict[str, Any]:
     info = studies.get_image_info(image)
     seen, said = info.get(SEEN, {}), info.get(REVIEWS, [])
-    tag, label = _label_of(studies, image)
+    label = f"{tag} {digest}"
     last = _standing(said, label)
     return {
         "image": image,
         "tag": tag,
         "state": last["verdict"],
-        "reason": GONE if label.endswith(GONE) else _reason(seen),
+        "reason": GONE if digest == GONE else _reason(seen),
         **{name: seen.get(name) for name in (PRESENCE, MEAN_PROBABILITY, LOOK)},
         **{name: last.get(name, "") for name in ("reviewer", "at", "comment")},
         "version": hashlib.sha256(f"{label} {said[-1:]}".encode()).hexdigest()[:16],
@@ -132,14 +109,14 @@ def _standing(said: Iterable[Mapping[str, Any]], label: str) -> Mapping[str, Any
 
 
 def _label_of(studies: Studies, image: str) -> tuple[str, str]:
-    """Return the tag of the label that counts, and digits that tell it from others."""
+    """Return the tag of the label that counts, and digits that tell its content from others."""
     tag = FINAL if FINAL in studies.get_labels_by_image_id(image) else ORIGINAL
     try:
         path = studies.label_path(image, tag)
         status = path.stat()
-        return tag, f"{tag} {_digest(path, status.st_mtime_ns, status.st_size, status.st_ino)}"
+        return tag, _digest(path, status.st_mtime_ns, status.st_size, status.st_ino)
     except (UserError, OSError):
-        return tag, f"{tag} {GONE}"
+        return tag, GONE
 
 
 @lru_cache(maxsize=100_000)

@@ -8,13 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
 from monai_vlsm.bundle import CALIBRATION, MODEL, bundle_config
 from monai_vlsm.data.whole import file_sha256
-from monai_vlsm.errors import UserError, find_message
+from monai_vlsm.errors import UserError
+from monai_vlsm.monai_label.refusals import logged_reason
+from monai_vlsm.monai_label.studies import Studies
 from monai_vlsm.networks.nets import ImageFeatures
 from monai_vlsm.predictor import Predictor
 from monai_vlsm.statistics.next_image import Chances, Seen, draw, mean_entropy
@@ -26,7 +28,6 @@ SEEN = "seen"
 ENTROPY, ERROR, STATE = "entropy", "error", "model"
 LOOK_BELOW = 0.9
 """Mean probability below which somebody should look, in bundles of versions that have no number for it."""
-_LONGEST_ERROR = 300
 _DAY = 24 * 3600
 _logger = logging.getLogger(__name__)
 
@@ -142,25 +143,6 @@ class Looker:
         }
 
 
-class Studies(Protocol):
-    """What is needed of :class:`monai_vlsm.monai_label.datastore.StudiesDatastore`."""
-
-    def list_images(self) -> list[str]:
-        """Return the names of all images."""
-
-    def get_unlabeled_images(self) -> list[str]:
-        """Return the names of those that are to be labeled."""
-
-    def image_path(self, image: str) -> Path:
-        """Return the file of an image."""
-
-    def get_image_info(self, image_id: str) -> dict[str, Any]:
-        """Return what is known of an image."""
-
-    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
-        """Add to what is known of images."""
-
-
 class BackgroundScores:
     """Look at all images, those without label first, and again when there is another model; write what was seen.
 
@@ -207,9 +189,7 @@ class BackgroundScores:
             del self._unread[image]
             return found
         except Exception as error:  # one image never keeps the others from being looked at
-            reason = find_message(error) or f"{type(error).__name__}: {error}"
-            _logger.warning("the image %r cannot be looked at: %s", image, reason)
-            return {ERROR: reason[:_LONGEST_ERROR]}
+            return {ERROR: logged_reason(f"the image {image!r} cannot be looked at", error)}
 
     def _work(self) -> None:
         while True:

@@ -14,8 +14,13 @@ _BEING_WRITTEN = 60
 class KeptImages(Sessions):
     """MONAI Label's sessions, which are also tidied up where one has no description, or half of one.
 
-    MONAI Label itself neither starts nor tidies up there.
+    MONAI Label itself neither starts nor tidies up there. Other users of the machine cannot look into their folder.
     """
+
+    def __init__(self, store_path: str, expiry: int) -> None:
+        super().__init__(store_path, expiry)
+        Path(store_path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(store_path).chmod(0o700)
 
     def remove_expired(self) -> int:
         """Remove what is kept no longer, and what was never finished; return how many."""

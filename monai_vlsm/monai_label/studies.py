@@ -1,10 +1,13 @@
-"""What requests may name in the studies folder: images and labels that lie in it, and plain new names."""
+"""What scores and reviews need of the studies, and what requests may name in their folder."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any, Protocol
 
 from monai_vlsm.errors import MissingFileError
 from monai_vlsm.monai_label.refusals import BusyError, ForbiddenError
@@ -21,6 +24,38 @@ MOST_SESSIONS = 100
 """Images that are kept for a while and no part of the studies."""
 LARGEST_SESSIONS = 16 * 2**30
 """Bytes of all of them."""
+
+
+class Studies(Protocol):
+    """What is needed of :class:`monai_vlsm.monai_label.datastore.StudiesDatastore`."""
+
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """Return what is held while something that was read must stay as it is."""
+
+    def list_images(self) -> list[str]:
+        """Return the names of all images."""
+
+    def get_unlabeled_images(self) -> list[str]:
+        """Return the names of those that are to be labeled."""
+
+    def get_labels_by_image_id(self, image_id: str) -> dict[str, str]:
+        """Return the labels of an image by tag."""
+
+    def image_path(self, image: str) -> Path:
+        """Return the file of an image."""
+
+    def label_path(self, label: str, tag: str) -> Path:
+        """Return the file of a label."""
+
+    def get_image_info(self, image_id: str) -> dict[str, Any]:
+        """Return what is known of an image."""
+
+    def update_image_infos(self, infos: Mapping[str, dict[str, Any]]) -> None:
+        """Add to what is known of images."""
+
+    def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+        """Take a file in as the label of an image."""
 
 
 def require_id(name: str) -> str:

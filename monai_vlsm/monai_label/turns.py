@@ -41,16 +41,21 @@ class Cores:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Wait for a core; a thread that computes alone gets all of them."""
+        """Wait for a core; a thread that computes alone gets all of them.
+
+        A thread that computes keeps its share to the end: PyTorch sets that of the thread which asks, and of new ones.
+        """
         with self._free:
-            with self._lock:
-                self._busy += 1
-                torch.set_num_threads(max(1, self._threads // self._busy))
+            self._count(1)
             try:
                 yield
             finally:
-                with self._lock:
-                    self._busy -= 1
+                self._count(-1)
+
+    def _count(self, begun: int) -> None:
+        with self._lock:
+            self._busy += begun
+            torch.set_num_threads(max(1, self._threads // max(1, self._busy)))
 
 
 class Turns:

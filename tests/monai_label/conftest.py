@@ -23,6 +23,8 @@ VIEWER = "https://viewer.example"
 """The web page that may use the server."""
 PROXY = "label.hospital.example"
 """A further name of the server."""
+BROKEN = "broken"
+"""An image of the server that learns, which cannot be read."""
 
 
 def write_bundle(folder: Path, seed: int) -> Path:
@@ -92,6 +94,16 @@ def start(tmp_path_factory, bundle) -> Callable[..., LabelServer]:
 def server(start, second) -> Iterator[LabelServer]:
     """A server of two bundles with a login, for tests that leave its models and studies as they are."""
     with start(str(second), "--auth") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def learning(start, request) -> Iterator[LabelServer]:
+    """A server that is labeled on and trained, with TLS where there is openssl; one of its images is none."""
+    pair = request.getfixturevalue("pair") if shutil.which("openssl") else ()
+    prepared = start(*(f"--tls-{name}={path}" for name, path in zip(("cert", "key"), pair, strict=False)))
+    (prepared.studies / f"{BROKEN}.png").write_bytes(b"no picture")
+    with prepared as started:
         yield started
 
 

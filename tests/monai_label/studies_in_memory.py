@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ class StudiesInMemory:
 
     def __init__(self, folder: Path, *images: str) -> None:
         self.folder = folder
+        self.lock = threading.RLock()
         self.infos: dict[str, dict[str, Any]] = {image: {} for image in images}
         self.writes = 0
 
@@ -49,7 +50,8 @@ class StudiesInMemory:
             self.infos[image].update(info)
 
     def save_label(self, image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
-        shutil.copy(label_filename, self.label_path(image_id, label_tag))
+        with self.lock:
+            self.give_label(image_id, Path(label_filename).read_text(), label_tag)
         return image_id
 
     def give_label(self, image: str, content: str, tag: str = "final") -> None:

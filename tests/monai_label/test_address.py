@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -89,6 +90,15 @@ def test_a_certificate_that_cannot_be_used_is_noticed_before_the_start(tmp_path,
     }[wrong]()
     with pytest.raises(DataError, match="both as PEM"):
         Tls(pair[0], key)
+
+
+def test_a_key_that_every_user_can_read_is_refused(tmp_path, pair):
+    certificate, key = (shutil.copy(path, tmp_path / path.name) for path in pair)
+    key.chmod(0o644)
+    with pytest.raises(DataError, match="every user of this machine can read"):
+        Tls(certificate, key)
+    key.chmod(0o640)
+    assert Tls(certificate, key).key == key
 
 
 def test_a_certificate_without_its_key_is_refused(tmp_path):

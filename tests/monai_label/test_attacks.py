@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import urllib.parse
 import zipfile
+from uuid import UUID
 
 import pytest
 from monai_label.conftest import PROXY, VIEWER
 from monai_label.pictures import write_picture
-from monai_label.server import PYTHON
 from monai_label.test_studies import TRAVERSALS
-
-from monai_vlsm.monai_label.address import Address
-from monai_vlsm.monai_label.app_folder import server_command
 
 
 def all_files(server):
@@ -211,6 +207,16 @@ def test_what_a_killed_server_left_of_a_session_is_tidied_up(server, tmp_path, l
     assert server.request("DELETE", f"/session/{opened.json()['session_id']}").status == 200
 
 
+def test_the_name_of_a_session_tells_nothing_of_others(server, tmp_path):
+    opened = server.open_session(write_picture(tmp_path, "gray")).json()["session_id"]
+    assert server.request("DELETE", f"/session/{opened}").status == 200
+    assert UUID(opened).version == 4, "of random digits only"
+
+
+def test_other_users_of_the_machine_cannot_read_what_is_kept_for_a_while(server):
+    assert (server.app / "sessions").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("yes", ["true", "1", "True", "on"])
 @pytest.mark.parametrize("suffix", [".zip", ".nii.gz"])
 def test_an_archive_is_not_unpacked(server, unchanged, tmp_path, suffix, yes):
@@ -282,12 +288,3 @@ def test_slicer_is_offered_what_the_server_takes(server):
     options = server.options("trainers", "busi")
     assert {"device", "max_epochs", "val_split", "run_id"} <= options.keys()
     assert server.train("busi", run_sync=True, **options).reason.startswith("there is nothing to train on")
-
-
-def test_monai_labels_own_routes_do_not_serve_the_app(server):
-    command = server_command(server.app, server.studies, ["busi"], Address(port=0))
-    begin = command.index("--uvicorn_app")
-    plain = [str(PYTHON), "-W", "ignore", *command[1:begin], *command[begin + 2 :]]
-    done = subprocess.run(plain, capture_output=True, text=True, timeout=120, check=False)
-    assert done.returncode != 0
-    assert "label-app --start" in done.stdout + done.stderr

@@ -12,6 +12,7 @@ from monai_vlsm.monai_label.gate import LOOPBACK, Gate
 
 VIEWER = "https://viewer.example"
 SLICER = {"host": "127.0.0.1:8000"}
+NEVER = b"never comes"
 
 
 async def reads(scope, receive, send):
@@ -32,6 +33,8 @@ def ask(headers, method="GET", path="/info/", parts=(b"",), kind="http"):
     sent = []
 
     async def receive():
+        if messages[0]["body"] is NEVER:
+            await asyncio.Event().wait()
         return messages.pop(0)
 
     async def send(message):
@@ -140,3 +143,38 @@ def test_a_request_without_a_file_has_a_smaller_limit(small):
 @pytest.mark.parametrize("length", ["-1", "1e9", "", "²"])
 def test_a_length_that_is_no_number_is_refused(length):
     assert ask({**SLICER, "content-length": length}, "PUT")[0] == 413
+
+
+@pytest.mark.parametrize("parts", [[NEVER], [b"begin", NEVER]], ids=["nothing", "half"])
+def test_a_body_that_does_not_come_ends_the_request(monkeypatch, parts):
+    monkeypatch.setattr(gate, "LONGEST_PAUSE", 0.05)
+    status, body = ask(SLICER, "POST", "/auth/token", parts)
+    assert (status, "nothing more of this request came" in json.loads(body)["detail"]) == (408, True)
+
+
+def test_an_answer_may_take_longer_than_a_pause(monkeypatch):
+    monkeypatch.setattr(gate, "LONGEST_PAUSE", 0.05)
+    sent = []
+
+    async def computes(scope, receive, send):
+        assert not (await receive())["more_body"]
+        gone = asyncio.ensure_future(receive())
+        await asyncio.sleep(0.15)
+        assert not gone.done()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone.cancel()
+
+    async def tried():
+        messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+        async def receive():
+            return messages.pop(0) if messages else await asyncio.Event().wait()
+
+        async def send(message):
+            sent.append(message["status"])
+
+        scope = {"type": "http", "method": "POST", "path": "/infer/busi", "headers": [(b"host", b"localhost")]}
+        await Gate(computes, LOOPBACK)(scope, receive, send)
+
+    asyncio.run(tried())
+    assert sent == [200]

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import nibabel
 import numpy as np
 import pytest
+from filelock import FileLock
 from monai_label.pictures import picture
 from monai_label.server import SLICER
 
@@ -42,6 +43,17 @@ def test_info_is_answered_at_once_while_eight_inferences_run(server, volume):
     assert len({answer.mask for answer in answers}) == 1
     assert len(waits) > 2, "the inferences were over too soon: the test says nothing"
     assert sorted(waits)[len(waits) // 2] < 1, waits
+
+
+@pytest.mark.parametrize("path", ["/activelearning/random", "/review/gray"])
+def test_info_is_answered_while_a_request_waits_for_the_studies(server, path):
+    body = b'{"verdict": "fix", "reviewer": "Ada", "version": "0123456789abcdef"}' if "review" in path else b"{}"
+    with ThreadPoolExecutor(2) as clients:
+        with FileLock(server.studies / ".lock"):
+            waiting = clients.submit(server.request, "POST", path, body)
+            time.sleep(0.2)
+            assert clients.submit(server.info).result(timeout=30)
+        assert waiting.result(timeout=30).status in (200, 400, 404)
 
 
 def test_different_requests_at_the_same_time_get_their_own_answers(server):

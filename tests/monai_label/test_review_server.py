@@ -9,21 +9,21 @@ import urllib.parse
 
 import numpy as np
 import pytest
+from monai_label.conftest import BROKEN
 from monai_label.pictures import KINDS, picture, write_mask
 
-BROKEN = "broken"
+REVIEWED = ("gray", "rgb", "oblique")
 
 
 @pytest.fixture(scope="module")
-def server(start, tmp_path_factory):
-    """A server of its own, on an image that is none and one with a label besides all kinds of pictures."""
-    prepared = start()
-    (prepared.studies / f"{BROKEN}.png").write_bytes(b"no picture")
-    with prepared as started:
-        mask = write_mask(tmp_path_factory.mktemp("labels") / "mask.nii.gz", (picture() > 100).astype(np.uint8))
-        for image in ("gray", "rgb", "oblique"):
-            assert started.save_label(image, mask).status == 200
-        yield started
+def server(learning, tmp_path_factory):
+    """The server that learns, while three of its images have a label."""
+    mask = write_mask(tmp_path_factory.mktemp("labels") / "mask.nii.gz", (picture() > 100).astype(np.uint8))
+    for image in REVIEWED:
+        assert learning.save_label(image, mask).status == 200
+    yield learning
+    for image in REVIEWED:
+        assert learning.request("DELETE", f"/datastore/label?id={image}&tag=final").status == 200
 
 
 def image_info(server, image):
@@ -57,7 +57,7 @@ def test_clients_are_offered_the_default_strategy_first(server):
 @pytest.mark.parametrize("strategy", ["random_foreground", "uncertain"])
 def test_the_next_image_is_one_without_label_that_can_be_read(looked_at, strategy):
     sample = looked_at.request("POST", f"/activelearning/{strategy}", b'{"client_id": "user-xyz"}').json()
-    assert sample["id"] in set(KINDS) - {"gray", "rgb", "oblique"}
+    assert sample["id"] in set(KINDS) - set(REVIEWED)
     assert 0 <= sample["seen"]["presence"] <= 1
 
 
@@ -70,7 +70,7 @@ def test_an_image_that_cannot_be_read_is_noted_and_stops_nothing(looked_at):
 
 def test_labels_are_listed_with_the_least_sure_first(looked_at):
     listed = rows(looked_at, state="all")
-    assert {row["image"] for row in listed} == {"gray", "rgb", "oblique"}
+    assert {row["image"] for row in listed} == set(REVIEWED)
     probabilities = [row["mean_probability"] for row in listed]
     assert probabilities == sorted(probabilities)
 
@@ -79,7 +79,7 @@ def test_the_queue_can_be_had_as_a_table(server):
     answer = server.request("GET", "/review/?state=all&format=csv")
     assert answer.content_type.startswith("text/csv")
     listed = list(csv.DictReader(answer.body.decode().splitlines()))
-    assert {row["image"] for row in listed} == {"gray", "rgb", "oblique"}
+    assert {row["image"] for row in listed} == set(REVIEWED)
 
 
 def test_a_rejected_label_is_not_trained_on_and_one_to_fix_is_offered_again(server):
@@ -130,3 +130,12 @@ def test_only_labels_of_the_studies_can_be_reviewed(server, image, status):
 @pytest.mark.parametrize("query", ["state=other", "format=html"])
 def test_a_queue_is_asked_for_in_known_words(server, query):
     assert server.request("GET", f"/review/?{query}").status == 400
+
+
+def test_an_image_that_cannot_be_read_does_not_end_a_batch(server):
+    answer = server.request("POST", "/batch/infer/busi?images=unlabeled&run_sync=true", b'{"max_batch_size": 3}')
+    assert answer.status == 200, answer.body
+    said = answer.json()
+    assert list(said) == ["anisotropic", BROKEN, "color"]
+    assert "cannot be read" in said[BROKEN]["error"]
+    assert {image for image in said if "error" in said[image]} == {BROKEN}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -96,6 +97,37 @@ def test_an_accepted_mask_of_a_model_becomes_the_label(studies):
     row = judge(studies, "bare", version(studies, "bare"), "accept", "Ada")
     assert (row["tag"], row["state"]) == ("final", "accept")
     assert studies.label_path("bare", "final").read_text() == "mask of the model"
+
+
+def test_no_label_is_saved_while_a_verdict_is_noted(studies, tmp_path, monkeypatch):
+    better = tmp_path / "better"
+    better.write_text("a better mask")
+    saving = threading.Thread(target=studies.save_label, args=("sure", str(better), "final", {}))
+    noted = studies.update_image_infos
+
+    def note_slowly(infos):
+        saving.start()
+        saving.join(0.1)
+        assert studies.label_path("sure", "final").read_text() == "mask of sure"
+        noted(infos)
+
+    monkeypatch.setattr(studies, "update_image_infos", note_slowly)
+    assert judge(studies, "sure", version(studies, "sure"), "accept", "Ada")["state"] == "accept"
+    saving.join(10)
+    assert verdict_on(studies, "sure") == "waiting"
+
+
+def test_a_verdict_is_of_the_label_that_was_seen_even_if_another_takes_its_place(studies, monkeypatch):
+    studies.give_label("bare", "mask of the model", tag="original")
+    saved = studies.save_label
+
+    def overtaken(*label):
+        saved(*label)
+        studies.give_label("bare", "put into the folder by hand")
+
+    monkeypatch.setattr(studies, "save_label", overtaken)
+    judge(studies, "bare", version(studies, "bare"), "accept", "Ada")
+    assert verdict_on(studies, "bare") == "waiting"
 
 
 @pytest.mark.parametrize("verdict", ["fix", "reject"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 
 import numpy as np
@@ -44,28 +43,20 @@ def half(mask_of=picture):
 
 
 @pytest.fixture(scope="module")
-def server(start, request):
-    """A server of its own, with TLS where there is openssl: what it learns would be missed elsewhere."""
-    pair = request.getfixturevalue("pair") if shutil.which("openssl") else ()
-    with start(*(f"--tls-{name}={path}" for name, path in zip(("cert", "key"), pair, strict=False))) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def labeled(server, tmp_path_factory):
+def labeled(learning, tmp_path_factory):
     """Four images with a mask of their left half: two of the studies, one uploaded by Slicer, one with a PNG mask."""
     folder = tmp_path_factory.mktemp("labels")
     Image.fromarray(half() * 255).save(folder / "half.png")
     one_slice = write_mask(folder / "half.nii.gz", half())
     answers = [
-        server.add_image("uploaded", write_picture(folder, "color")),
-        server.save_label("uploaded", one_slice),
-        server.save_label("gray", one_slice),
-        server.save_label("rgb_jpg", one_slice),
-        server.save_label("palette", folder / "half.png"),
+        learning.add_image("uploaded", write_picture(folder, "color")),
+        learning.save_label("uploaded", one_slice),
+        learning.save_label("gray", one_slice),
+        learning.save_label("rgb_jpg", one_slice),
+        learning.save_label("palette", folder / "half.png"),
     ]
     assert [answer.status for answer in answers] == [200] * 5, answers
-    return server
+    return learning
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +70,8 @@ def trained(labeled):
     return before, wait_for_training(labeled)
 
 
-def test_training_without_labels_is_refused_with_a_reason(server):
-    answer = server.train("busi", run_sync=True)
+def test_training_without_labels_is_refused_with_a_reason(learning):
+    answer = learning.train("busi", run_sync=True)
     assert (answer.status, answer.reason) == (400, "there is nothing to train on: submit a label first.")
 
 

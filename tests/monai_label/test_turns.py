@@ -160,6 +160,23 @@ def test_threads_share_the_cores(threads):
     assert shares[:2] == [4, 2], "alone on all of them, then on half"
 
 
+def test_who_computes_when_the_others_are_done_gets_all_cores_again(threads):
+    cores, shares = Cores(2), []
+
+    def compute():
+        with cores.one():
+            pass
+
+    with cores.one():
+        other = threading.Thread(target=compute)
+        other.start()
+        other.join(PATIENCE)
+    later = threading.Thread(target=lambda: shares.append(torch.get_num_threads()))
+    later.start()
+    later.join(PATIENCE)
+    assert shares == [4]
+
+
 def test_a_failure_gives_the_core_back():
     cores = Cores(1)
     for _ in range(2):

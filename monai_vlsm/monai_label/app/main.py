@@ -15,6 +15,7 @@ from monai_vlsm.monai_label.datastore import StudiesDatastore
 from monai_vlsm.monai_label.label_maps import AnyTask, PromptsTask
 from monai_vlsm.monai_label.pinned import require_unchanged
 from monai_vlsm.monai_label.prompts import ANY
+from monai_vlsm.monai_label.refusals import logged_reason
 from monai_vlsm.monai_label.scores import BackgroundScores, Idleness, Looker
 from monai_vlsm.monai_label.sessions import KeptImages
 from monai_vlsm.monai_label.strategies import next_image_strategies
@@ -93,6 +94,17 @@ class App(monaibundle.MyApp, MONAILabelApp):
             info = {"model": request["model"], "params": result["params"]}
             result["label"] = studies.save_label(image, result["file"], request["label_tag"], info)
         return dict(result)
+
+    def batch_infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
+        """Run a model on many images; of one that cannot be segmented, the answer has the reason."""
+
+        def infer_or_say_why(asked: dict[str, Any], studies: Any) -> dict[str, Any]:
+            try:
+                return self.infer(asked, studies)
+            except Exception as error:  # one image never keeps the others from being segmented
+                return {"error": logged_reason(f"the image {asked['image']!r} is not segmented", error)}
+
+        return dict(self._batch_infer(request, datastore or self.datastore(), infer_or_say_why))
 
     def train(self, request: dict[str, Any]) -> dict[str, Any]:
         """Train a model on the images that have a label."""

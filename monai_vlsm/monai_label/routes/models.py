@@ -5,9 +5,11 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, BackgroundTasks, Body, File, Form, Query, Request, UploadFile
+from fastapi.concurrency import run_in_threadpool
 from monailabel.endpoints import batch_infer, infer, train
 from monailabel.interfaces.tasks.batch_infer import BatchInferImageType
 from monailabel.interfaces.utils.app import app_instance
@@ -25,6 +27,7 @@ LONGEST_LINE = 8
 """Trainings that wait for the one that runs."""
 
 router = APIRouter()
+_one_at_a_time = Lock()
 
 
 @router.post("/infer/{model}")
@@ -39,10 +42,10 @@ async def run_inference(
     output: Literal["image", "json", "all"] | None = None,
 ) -> Any:
     """Segment an image of the studies, of a session, or an uploaded one."""
-    app_instance().require_model(model)
     request = {"model": model, **InferOptions.model_validate_json(params or "{}").given()}
+    await run_in_threadpool(app_instance().require_model, model)
     if session_id:
-        request["image"] = Path(session_of(session_id).image)
+        request["image"] = Path((await run_in_threadpool(session_of, session_id)).image)
     elif file is None and image:
         request["image"] = image
     elif file is None:
@@ -54,11 +57,11 @@ async def run_inference(
             return app_instance().infer({**request, **uploaded})
 
     result = await _in_turn(http, work)
-    return infer.send_response(app_instance().datastore(), result, output, background_tasks)
+    return await run_in_threadpool(infer.send_response, app_instance().datastore(), result, output, background_tasks)
 
 
 @router.get("/batch/infer")
-async def batch_status(all: bool = False, check_if_running: bool = False) -> Any:
+def batch_status(all: bool = False, check_if_running: bool = False) -> Any:
     """Say what became of an inference on many images."""
     return batch_infer.status(all, check_if_running)
 
@@ -72,21 +75,21 @@ async def run_batch(
     run_sync: bool = False,
 ) -> Any:
     """Segment many images of the studies."""
-    app_instance().require_model(model)
+    await run_in_threadpool(app_instance().require_model, model)
     options = (params or BatchOptions()).model_dump(exclude={"client_id"})
-    if not run_sync:
-        return batch_infer.run(model, images, options, False)
-    return await _in_turn(http, lambda: batch_infer.run(model, images, options, True))
+    if run_sync:
+        return await _in_turn(http, lambda: batch_infer.run(model, images, options, True))
+    return await _begun(lambda: batch_infer.run(model, images, options, False))
 
 
 @router.delete("/batch/infer")
-async def stop_batch() -> Any:
+def stop_batch() -> Any:
     """Stop an inference on many images."""
     return batch_infer.stop()
 
 
 @router.get("/train/")
-async def training_status(all: bool = False, check_if_running: bool = False) -> Any:
+def training_status(all: bool = False, check_if_running: bool = False) -> Any:
     """Say what became of a training."""
     return train.status(all, check_if_running)
 
@@ -100,19 +103,33 @@ async def run_training(
     enqueue: bool = False,
 ) -> Any:
     """Train a model on the labels."""
-    app_instance().require_trainable(model)
+    await run_in_threadpool(app_instance().require_trainable, model)
     options = (params or TrainOptions()).given()
     if run_sync:
         return await _in_turn(http, lambda: train.run_model(model, options, True, enqueue))
+    return await _begun(lambda: _train_later(model, options, enqueue))
+
+
+@router.delete("/train/")
+def stop_training() -> Any:
+    """Stop a training."""
+    return train.stop()
+
+
+def _train_later(model: str, options: dict[str, Any], enqueue: bool) -> Any:
     if enqueue and sum(task["status"] == "SUBMITTED" for task in tasks("train")) >= LONGEST_LINE:
         raise BusyError(f"{LONGEST_LINE} trainings wait already: send this one again later.")
     return train.run_model(model, options, False, enqueue)
 
 
-@router.delete("/train/")
-async def stop_training() -> Any:
-    """Stop a training."""
-    return train.stop()
+async def _begun(begin: Callable[[], Result]) -> Result:
+    """Begin something in the background; requests that come at the same time do so one after the other."""
+
+    def alone() -> Result:
+        with _one_at_a_time:
+            return begin()
+
+    return await run_in_threadpool(alone)
 
 
 async def _in_turn(http: Request, work: Callable[[], Result]) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from threading import Lock
 from typing import Annotated, Any
+from uuid import uuid4
 
 from fastapi import APIRouter, File, UploadFile
 from fastapi import Path as InPath
@@ -34,18 +35,19 @@ def open_session(files: Annotated[UploadFile, File()], expiry: int = 0, uncompre
         with _one_at_a_time:
             sessions.remove_expired()
             require_room(sessions.store_path, path.stat().st_size)
-            session_id, session = sessions.add_session(str(path), expiry)
+            # MONAI Label's own names tell the address of the machine and the time: others follow from one of them.
+            session_id, session = sessions.add_session(str(path), expiry, session_id=str(uuid4()))
     return {"session_id": session_id, "session_info": session.to_json()}
 
 
 @router.get("/{session_id}")
-async def session_info(session_id: SessionId, update_ts: bool = False) -> Any:
+def session_info(session_id: SessionId, update_ts: bool = False) -> Any:
     """Say what is known of a session."""
     return session_of(session_id, update_ts).to_json()
 
 
 @router.delete("/{session_id}")
-async def close_session(session_id: SessionId) -> Any:
+def close_session(session_id: SessionId) -> Any:
     """Forget the image of a session."""
     session = session_of(session_id).to_json()
     app_instance().sessions().remove_session(session_id)

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/datastore")
 
 
 @router.get("/")
-async def list_studies(output: datastore.ResultType | None = None) -> Any:
+def list_studies(output: datastore.ResultType | None = None) -> Any:
     """List images and labels."""
     return datastore.datastore(output)
 
@@ -40,13 +40,13 @@ def add_image(
 
 @router.head("/image")
 @router.get("/image")
-async def image_file(image: str) -> FileResponse:
+def image_file(image: str) -> FileResponse:
     """Send an image of the studies."""
     return _sent(app_instance().datastore().image_path(image))
 
 
 @router.get("/image/info")
-async def image_info(image: str) -> Any:
+def image_info(image: str) -> Any:
     """Say what is known of an image."""
     app_instance().datastore().image_path(image)
     return app_instance().datastore().get_image_info(image)
@@ -67,19 +67,19 @@ def save_label(
 
 @router.head("/label")
 @router.get("/label")
-async def label_file(label: str, tag: str) -> FileResponse:
+def label_file(label: str, tag: str) -> FileResponse:
     """Send a label."""
     return _sent(app_instance().datastore().label_path(label, tag))
 
 
 @router.get("/label/info")
-async def label_info(label: str, tag: str) -> Any:
+def label_info(label: str, tag: str) -> Any:
     """Say what is known of a label."""
     return app_instance().datastore().get_label_info(label, tag)
 
 
 @router.delete("/label")
-async def remove_label(id: str, tag: str) -> dict[str, str]:
+def remove_label(id: str, tag: str) -> dict[str, str]:
     """Remove a label."""
     app_instance().datastore().label_path(id, tag)
     app_instance().datastore().remove_label(id, tag)
