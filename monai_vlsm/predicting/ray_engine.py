@@ -19,6 +19,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from monai_vlsm.cluster import cluster, share
 from monai_vlsm.errors import DataError, find_message
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan, load_predictor, make_plan
@@ -30,8 +31,6 @@ _MOST_DEATHS = 3
 """Workers that may die with an image, before it is taken for the cause."""
 _NOTE = ".begun"
 """Suffix of what stands beside the record of an image while a worker is at it."""
-_STORE = 200 << 20
-"""Bytes of Ray's store on this machine; jobs go through it, and no images."""
 _VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
 """Beginnings of the environment variables that workers take over."""
 
@@ -149,7 +148,8 @@ def run_ray(
     with (
         only_writer(plan),
         _without_notes(plan),
-        _cluster(address),
+        cluster(address),
+        _quiet(),
         tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
     ):
         pool = _pool(plan, workers, threads)
@@ -221,55 +221,18 @@ def _pool(plan: Plan, workers: int | None, threads: int) -> Pool:
             f"{size} workers of {threads} threads need {size * threads} cores, the cluster has {cores}: give smaller "
             "numbers with --workers and --threads."
         )
-    return Pool(size, threads, _share(gpus, size))
-
-
-def _share(gpus: int, size: int) -> float:
-    """Return the part of one GPU that each worker takes, so small that all of them find room beside each other.
-
-    A share lies on a single GPU, and Ray rounds it to 1 / 10,000.
-    """
-    on_one = -(-size // gpus) if gpus else 0
-    return 10_000 // on_one / 10_000 if on_one else 0.0
+    return Pool(size, threads, share(gpus, size))
 
 
 @contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """Connect with a cluster, or start one that ends with this run; one that this process has is used as it is."""
-    # Ray reads these when it is imported; it sends statistics to its makers unless it is told not to.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    try:
-        import ray
-        from ray.data import DataContext
-    except ImportError as error:
-        raise DataError(f'Ray is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
+def _quiet() -> Iterator[None]:
+    """Let Ray Data show no bars and no warnings of its own."""
+    from ray.data import DataContext
 
-    starts = not ray.is_initialized()
-    if starts:
-        _connect(address)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     shows_bars, context.enable_progress_bars = context.enable_progress_bars, False
     try:
         yield
-    except ray.exceptions.RayError as error:
-        raise DataError(f"Ray cannot go on, what is finished stays so: {error}") from error
     finally:
         context.enable_progress_bars = shows_bars
-        if starts:
-            ray.shutdown()
-
-
-def _connect(address: str | None) -> None:
-    import ray
-
-    options: dict[str, Any] = {"address": address, "logging_level": logging.ERROR, "log_to_driver": False}
-    if address is None:
-        options |= {"address": "local", "include_dashboard": False, "object_store_memory": _STORE}
-    try:
-        ray.init(**options)
-    except Exception as error:  # Ray raises plain ones, too, as where it was not up within 30 seconds
-        what = "Ray did not start here" if address is None else f"there is no Ray cluster at {address!r}"
-        way_out = "on a machine that is less busy it may" if address is None else "'ray start --head' starts one"
-        raise DataError(f"{what} ({error}): {way_out}, see docs/scale.md.") from error

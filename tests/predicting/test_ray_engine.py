@@ -19,6 +19,7 @@ from predicting.conftest import read_results
 from predicting.ray_workers import POISON, DiesOnce, Pretends
 
 from monai_vlsm.__main__ import main
+from monai_vlsm.cluster import share
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting import ray_engine
 from monai_vlsm.predicting.jobs import make_jobs
@@ -155,14 +156,14 @@ def test_more_workers_than_there_are_cores_are_refused(cluster, jobs, plan):
 
 @pytest.mark.parametrize(("gpus", "size"), [(1, 1), (2, 1), (1, 6), (2, 3), (4, 5)])
 def test_all_workers_find_room_on_the_gpus(gpus, size):
-    share = ray_engine._share(gpus, size)
-    assert 0 < share <= 1
-    assert gpus * int(1 / share) >= size
-    assert round(share, 4) == share
+    part = share(gpus, size)
+    assert 0 < part <= 1
+    assert gpus * int(1 / part) >= size
+    assert round(part, 4) == part
 
 
 def test_without_a_gpu_workers_take_none():
-    assert ray_engine._share(0, 3) == 0
+    assert share(0, 3) == 0
 
 
 def answers(plan, job, **changed) -> list[str]:
