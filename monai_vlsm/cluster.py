@@ -14,12 +14,16 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from filelock import FileLock, Timeout
+
 from monai_vlsm.errors import DataError, find_message, with_causes
 
 STORE = 200 << 20
 """Bytes of Ray's store on this machine; what is to be done goes through it, and no images."""
 _VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
 """Beginnings of the environment variables that workers take over."""
+_PRIVATE = "monai_vlsm_ray_"
+"""Beginning of the names of folders that Ray writes into."""
 _CORES_OF_A_TASK = 4
 """Where nobody says how many tasks run at once, and there is no GPU."""
 
@@ -192,10 +196,16 @@ def _connected(address: str | None) -> Iterator[None]:
 def _records() -> Iterator[Path]:
     """Give a folder for what Ray writes, inside one that is private: Ray opens its own to everybody.
 
-    It lies where Ray has it by default, because names of sockets in it must be short.
+    It lies where Ray has it by default, because names of sockets in it must be short. Those of killed processes go.
     """
-    private = tempfile.mkdtemp(prefix="ray_", dir=os.environ.get("RAY_TMPDIR", "/tmp"))
-    try:
-        yield Path(private) / "r"
-    finally:
-        shutil.rmtree(private, ignore_errors=True)
+    base = Path(os.environ.get("RAY_TMPDIR", "/tmp"))
+    for old in base.glob(f"{_PRIVATE}*"):
+        if not old.is_symlink() and old.stat().st_uid == os.getuid():
+            with suppress(Timeout, OSError), FileLock(old / "lock", timeout=0):
+                shutil.rmtree(old, ignore_errors=True)
+    private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=base))
+    with FileLock(private / "lock"):
+        try:
+            yield private / "r"
+        finally:
+            shutil.rmtree(private, ignore_errors=True)

@@ -68,7 +68,12 @@ class Search:
                     f"{str(self.out)!r} holds a search of another bundle, space, seed or data set ({name} differs): "
                     "give another --out."
                 )
-        _mend(self.out / JOURNAL)
+        journal = self.out / JOURNAL
+        _mend(journal)
+        try:
+            open_study(self.out)
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            raise DataError(f"{str(journal)!r} is damaged ({error}): begin anew with another --out.") from error
 
 
 def open_study(out: Path, seed: int = 0, rungs: int = 1) -> Study:

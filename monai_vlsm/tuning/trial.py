@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
@@ -13,14 +14,18 @@ import torch
 from ignite.engine import Engine, Events
 from monai.bundle import ConfigWorkflow
 
-from monai_vlsm.bundle import as_literal
+from monai_vlsm.bundle import MODEL, as_literal
 from monai_vlsm.bundle.released import LOGGING
+from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 from monai_vlsm.tuning.study import CONFIG, STOPPED, dice_of, open_study
 
 if TYPE_CHECKING:
     from optuna import Trial as StudyTrial
+
+_PATIENCE = 60
+"""Times that a trial asks whether an earlier attempt at it has ended, a second apart."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,7 @@ def train(trial: Trial) -> None:
 
 
 def _train(trial: Trial, handle: StudyTrial) -> None:
+    _let_end(trial.folder / MODEL.parent)
     override = trial.folder / "trial.json"
     with replace_whole(override) as part:
         part.write_text(json.dumps(trial.values, indent=1) + "\n", encoding="utf-8")
@@ -80,6 +86,19 @@ def _train(trial: Trial, handle: StudyTrial) -> None:
         _report_validations(workflow, handle)
         workflow.run()
         workflow.finalize()
+
+
+def _let_end(folder: Path) -> None:
+    """Wait for the end of a process of a search that was killed; it holds the lock until then."""
+    lock = FolderLock(folder)
+    for _ in range(_PATIENCE):
+        try:
+            lock.acquire()
+        except DataError:
+            time.sleep(1)
+        else:
+            lock.release()
+            return
 
 
 def _report_validations(workflow: Any, handle: StudyTrial) -> None:
