@@ -145,7 +145,7 @@ def each(
     """
     import ray
 
-    task = ray.remote(num_cpus=chosen.cores, num_gpus=chosen.gpus, max_retries=0)(_answer)
+    task = ray.remote(num_cpus=chosen.cores, num_gpus=chosen.gpus, max_retries=0)(answer_to)
     waiting = iter(items)
     running: dict[Any, Item] = {}
     while True:
@@ -161,7 +161,7 @@ def each(
         yield running.pop(finished), answer, failure
 
 
-def _answer(function: Callable[[Any], Any], item: Any, surroundings: Surroundings) -> tuple[Any, str]:
+def answer_to(function: Callable[[Any], Any], item: Any, surroundings: Surroundings) -> tuple[Any, str]:
     """Return what a function makes of an item, and ""; or None, and what went wrong."""
     try:
         surroundings.enter()

@@ -85,6 +85,6 @@ def test_a_worker_works_where_the_run_was_started(tmp_path, monkeypatch):
 
 
 def test_a_worker_of_another_version_does_not_begin():
-    answer, failure = clusters._answer(print, 1, Surroundings(".", {}, "9.9"))
+    answer, failure = clusters.answer_to(print, 1, Surroundings(".", {}, "9.9"))
     assert answer is None
     assert "9.9 where it was started" in failure

@@ -11,7 +11,7 @@ import pytest
 from bundles.quick import BUNDLE, QUICK, ROOT
 
 from monai_vlsm.bundle import read_without_foreign_code
-from monai_vlsm.cluster import Pool, Surroundings, _answer
+from monai_vlsm.cluster import Pool, Surroundings, answer_to
 from monai_vlsm.data.phantom import write_phantom
 from monai_vlsm.tuning.space import Space, read_space
 
@@ -46,5 +46,5 @@ def read(config, tmp_path) -> Callable[..., Space]:
 def one_after_the_other(function: Any, items: Any, chosen: Pool, surroundings: Surroundings) -> Iterator[Any]:
     """Do what ``each`` does, in this process."""
     for item in items:
-        answer, failure = _answer(function, item, surroundings)
+        answer, failure = answer_to(function, item, surroundings)
         yield item, answer, failure

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -34,7 +34,7 @@ def started(monkeypatch) -> list[Any]:
 
     monkeypatch.setattr(trying, "_train", pretend)
     monkeypatch.setattr(searching, "each", one_after_the_other)
-    monkeypatch.setattr(searching, "cluster", lambda address: open(os.devnull))
+    monkeypatch.setattr(searching, "cluster", lambda address: nullcontext())
     monkeypatch.setattr(searching, "pool", lambda workers: Pool(1, 1, 0))
     return begun
 
@@ -109,9 +109,10 @@ def test_an_interrupted_trial_comes_first_and_has_the_same_values(asked, started
             raise KeyboardInterrupt
         pretend(trial, handle)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(trying, "_train", stop)
+    monkeypatch.setattr(trying, "_train", stop)
+    with pytest.raises(KeyboardInterrupt):
         asked().run(3)
+    monkeypatch.setattr(trying, "_train", pretend)
     asked().run(3)
     assert [trial.number for trial in started] == [0, 1, 1, 2]
     assert started[1] == started[2]

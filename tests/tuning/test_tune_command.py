@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -60,7 +60,7 @@ def trials(out) -> list:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory, phantom) -> Iterator[SimpleNamespace]:
+def killed(tmp_path_factory, phantom) -> SimpleNamespace:
     """A search of three trials on Ray, which is killed once the first is finished and the second has begun."""
     folder = tmp_path_factory.mktemp("killed")
     bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, folder / "bundle")
@@ -75,7 +75,7 @@ def killed(tmp_path_factory, phantom) -> Iterator[SimpleNamespace]:
     finally:
         driver.send_signal(signal.SIGKILL)
         driver.wait()
-    yield SimpleNamespace(folder=folder, bundle=bundle, addresses=addresses, line=line)
+    return SimpleNamespace(folder=folder, bundle=bundle, addresses=addresses, line=line)
 
 
 def test_ray_listens_on_the_loopback_alone(killed):
@@ -90,7 +90,7 @@ def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypat
     assert before[-1] == TrialState.RUNNING
     finished = (out / "trials" / "000" / "log.txt").stat().st_mtime_ns
     monkeypatch.setattr(searching, "each", one_after_the_other)
-    monkeypatch.setattr(searching, "cluster", lambda address: open(os.devnull))
+    monkeypatch.setattr(searching, "cluster", lambda address: nullcontext())
     monkeypatch.setattr(searching, "pool", lambda workers: searching.Pool(1, 1, 0))
     assert main(killed.line) == 0
     assert (out / "trials" / "000" / "log.txt").stat().st_mtime_ns == finished
