@@ -56,13 +56,14 @@ def _run(arguments: argparse.Namespace) -> int:
     from monai_vlsm.tuning.page import search_page
     from monai_vlsm.tuning.results import best_of, rows_of, training_command, write_results
     from monai_vlsm.tuning.search import run_search
-    from monai_vlsm.tuning.space import read_space
+    from monai_vlsm.tuning.space import read_space, require_buildable
     from monai_vlsm.tuning.study import Search
 
     bundle = find_bundle(arguments.bundle)
     path = bundle_config(bundle, "train")
     config = parse_json(read_file(path), path) if arguments.trust else read_without_foreign_code(path)
     space = read_space(arguments.space, config)
+    require_buildable(space)
     seed = config["seed"] if arguments.seed is None else arguments.seed
     require_value(RULES["seed"], seed, "seed")
     data = None if arguments.data is None else os.path.abspath(arguments.data)

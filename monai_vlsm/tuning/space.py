@@ -8,11 +8,13 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.bundle.released import is_plain, released
 from monai_vlsm.bundle.values import require_value, shortened
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks import METHODS
+from monai_vlsm.networks import METHODS, build_network, load_backbone
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -147,6 +149,21 @@ def read_space(path: str | Path | None, config: Mapping[str, Any]) -> Space:
     except DataError as error:
         raise DataError(f"{source}: {error}") from error
     return space
+
+
+def require_buildable(space: Space) -> None:
+    """Build the smallest and the largest network of each method that has settings, without memory.
+
+    Raises:
+        UserError: as the network or its backbone raises it, which would be raised in a trial.
+    """
+    named = space.keys.get("backbone", Choices((space.config["backbone"],)))
+    for backbone in map(load_backbone, dict.fromkeys(map(str, named.extremes))):
+        for method in (name for name in space.methods if METHODS[name].settings):
+            fitting = {key: part for key, part in space.keys.items() if key in METHODS[method].settings}
+            for end in (0, 1):
+                with torch.device("meta"):
+                    build_network(method, backbone, **{key: part.extremes[end] for key, part in fitting.items()})
 
 
 def _part(key: str, value: Any, config: Mapping[str, Any]) -> Choices | Range:

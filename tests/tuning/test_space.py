@@ -7,8 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.tuning.space import DEFAULT, Choices, Range, read_space
+from monai_vlsm.errors import DataError, MissingFileError, UserError
+from monai_vlsm.networks import METHODS
+from monai_vlsm.tuning.space import DEFAULT, Choices, Range, read_space, require_buildable
 
 RATE = {"low": 1e-4, "high": 1e-2, "log": True}
 
@@ -125,3 +126,18 @@ def test_a_file_of_any_size_is_refused_before_it_is_read(config, tmp_path):
 def test_numbers_of_thousands_of_digits_are_no_numbers(read):
     with pytest.raises(DataError):
         read(json.dumps({"seed": 0}).replace("0", "9" * 5000))
+
+
+def test_networks_of_every_method_are_built_before_any_trial(read):
+    methods = [name for name in METHODS if name != "zero_shot"]
+    require_buildable(read({"backbone": "tiny", "method": methods, "bottleneck": {"low": 4, "high": 64}}))
+
+
+def test_a_network_that_cannot_be_built_is_told_before_any_trial(read):
+    with pytest.raises(UserError, match="context_depth"):
+        require_buildable(read({"backbone": "tiny", "method": "vpt", "context_depth": [1, 100]}))
+
+
+def test_a_backbone_that_is_not_here_is_told_before_any_trial(read):
+    with pytest.raises(UserError, match="nowhere"):
+        require_buildable(read({"backbone": "nowhere/at-all", "bottleneck": [4, 8]}))
