@@ -14,6 +14,7 @@ from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.bundle.values import RULES, require_value
 from monai_vlsm.commands import TRUST_HELP, count
 from monai_vlsm.data import load_datalist
+from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
     from monai_vlsm.tuning.results import Row
@@ -61,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     bundle = find_bundle(arguments.bundle)
     path = bundle_config(bundle, "train")
-    config = parse_json(read_file(path), path) if arguments.trust else read_without_foreign_code(path)
+    config = _with_all_keys(parse_json(read_file(path), path)) if arguments.trust else read_without_foreign_code(path)
     space = read_space(arguments.space, config)
     require_buildable(space)
     seed = config["seed"] if arguments.seed is None else arguments.seed
@@ -82,6 +83,13 @@ def _run(arguments: argparse.Namespace) -> int:
     print(_as_text(rows, list(space.varied)))
     print(f"written to {out}" + (f"; the best one again:\n{command}" if best else ": no trial was finished"))
     return int(best is None)
+
+
+def _with_all_keys(config: dict[str, Any]) -> dict[str, Any]:
+    missing = {"backbone", "bundle_name", "dataset_dir", "max_epochs", "method", "seed"} - config.keys()
+    if missing:
+        raise DataError(f"the training of the bundle has no key {min(missing)!r}: tune needs one of this version.")
+    return config
 
 
 def _as_text(rows: Sequence[Row], keys: Sequence[str]) -> str:

@@ -158,12 +158,13 @@ def require_buildable(space: Space) -> None:
         UserError: as the network or its backbone raises it, which would be raised in a trial.
     """
     named = space.keys.get("backbone", Choices((space.config["backbone"],)))
-    for backbone in map(load_backbone, dict.fromkeys(map(str, named.extremes))):
+    for backbone in map(load_backbone, dict.fromkeys(named.extremes)):
         for method in (name for name in space.methods if METHODS[name].settings):
             fitting = {key: part for key, part in space.keys.items() if key in METHODS[method].settings}
             for end in (0, 1):
+                settings: dict[str, Any] = {key: part.extremes[end] for key, part in fitting.items()}
                 with torch.device("meta"):
-                    build_network(method, backbone, **{key: part.extremes[end] for key, part in fitting.items()})
+                    build_network(method, backbone, **settings)
 
 
 def _part(key: str, value: Any, config: Mapping[str, Any]) -> Choices | Range:
@@ -176,6 +177,8 @@ def _part(key: str, value: Any, config: Mapping[str, Any]) -> Choices | Range:
         raise DataError(f"the training has no key {shortened(key)}{f': did you mean {near[0]!r}?' if near else ''}.")
     part = _range(key, value) if isinstance(value, dict) else _choices(key, value)
     tried = part.values if isinstance(part, Choices) else _tried(part)
+    if key == "device" and any(":" in str(one) for one in tried):
+        raise DataError("'device' must be 'cpu' or 'cuda': Ray deals out the GPUs, a trial knows its own alone.")
     for one in tried:
         if one is not None or not known.has((key,), None):
             require_value(rules[key], one, key)

@@ -83,8 +83,14 @@ def open_study(out: Path, seed: int = 0, rungs: int = 1) -> Study:
         out: folder of the search.
         seed: of what the sampler draws next.
         rungs: epochs after which ASHA first compares trials.
+
+    Raises:
+        DataError: if Optuna is not installed.
     """
-    import optuna
+    try:
+        import optuna
+    except ImportError as error:
+        raise DataError(f'Optuna is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 

@@ -58,6 +58,7 @@ def test_what_is_told_of_a_space_is_its_file(read):
         ({"learning_rate": [1e-3, 0.001]}, "twice"),
         ({"amp": [1, True]}, "no key 'amp'"),
         ({"compile": [True, 1]}, "twice"),
+        ({"device": "cuda:1", "seed": [1, 2]}, "'device' must be 'cpu' or 'cuda'"),
         ({"batch_size": [0]}, "'batch_size' must be a whole number"),
         ({"batch_size": [None]}, "'batch_size' must be a whole number"),
         ({"batch_size": {"low": 1.5, "high": 8}}, "'batch_size' must be a whole number"),

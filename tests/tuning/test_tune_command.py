@@ -20,6 +20,7 @@ from optuna.trial import TrialState
 from tuning.conftest import SPACE, one_after_the_other
 
 from monai_vlsm.__main__ import main
+from monai_vlsm.errors import DataError, UserError
 from monai_vlsm.tuning import search as searching
 from monai_vlsm.tuning.study import open_study
 
@@ -103,3 +104,29 @@ def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypat
     assert workflow.evaluator.state.best_metric == max(
         trial.value for trial in trials(out) if trial.state == TrialState.COMPLETE
     )
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "message"),
+    [
+        ({"network": "$__import__('os').abort()"}, [], "was refused, and nothing in it was run"),
+        ({"method": None}, ["--trust"], "has no key 'method'"),
+        ({}, ["--data", "/nowhere"], "/nowhere"),
+        ({}, ["--seed", "-1"], "'seed' must be a whole number"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_before_anything_is_written(tmp_path, phantom, change, more, message):
+    bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, tmp_path / "bundle")
+    path = bundle / "configs" / "train.json"
+    config = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None or key not in change}))
+    with pytest.raises(UserError, match=message):
+        main(command(bundle, phantom, tmp_path, "--trials", "1", *more))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["ray", "optuna"])
+def test_without_its_packages_it_says_how_to_get_them(monkeypatch, phantom, tmp_path, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataError, match=r'pip install "monai_vlsm\[ray\]"'):
+        main(command(ROOT / "bundles" / BUNDLE, phantom, tmp_path, "--trials", "1"))
