@@ -18,6 +18,8 @@ from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
     from monai_vlsm.tuning.results import Row
+    from monai_vlsm.tuning.space import Space
+    from monai_vlsm.tuning.study import Search
 
 _SHOWN = 20
 """Trials, in the terminal."""
@@ -57,32 +59,36 @@ def _run(arguments: argparse.Namespace) -> int:
     from monai_vlsm.tuning.page import search_page
     from monai_vlsm.tuning.results import best_of, rows_of, training_command, write_results
     from monai_vlsm.tuning.search import run_search
+
+    bundle = find_bundle(arguments.bundle)
+    search, space = _asked(arguments, bundle_config(bundle, "train"))
+    study = run_search(search, space, arguments.trials, arguments.address, arguments.workers)
+    rows = rows_of(study, search, space)
+    best = best_of(rows)
+    command = training_command(bundle, search.out, best) if best else ""
+    write_results(rows, search.out)
+    search_page(space.config["bundle_name"], rows, space, command).write(search.out / "index.html")
+    print(_as_text(rows, list(space.varied)))
+    print(f"written to {search.out}" + (f"; the best one again:\n{command}" if best else ": no trial was finished"))
+    return int(best is None)
+
+
+def _asked(arguments: argparse.Namespace, path: Path) -> tuple[Search, Space]:
+    """Return what is searched in the configuration at ``path``, once all that is needed is known to be there."""
     from monai_vlsm.tuning.space import read_space, require_buildable
     from monai_vlsm.tuning.study import Search
 
-    bundle = find_bundle(arguments.bundle)
-    path = bundle_config(bundle, "train")
     config = _with_all_keys(parse_json(read_file(path), path)) if arguments.trust else read_without_foreign_code(path)
     space = read_space(arguments.space, config)
+    if arguments.space is None:
+        print(f"searched: {json.dumps(space.told())}")
     require_buildable(space)
     seed = config["seed"] if arguments.seed is None else arguments.seed
     require_value(RULES["seed"], seed, "seed")
     data = None if arguments.data is None else os.path.abspath(arguments.data)
     for split in ("training", "validation"):
         load_datalist(data or config["dataset_dir"], split)
-    out = Path(os.path.abspath(arguments.out))
-    if arguments.space is None:
-        print(f"searched: {json.dumps(space.told())}")
-    search = Search(out, config, space.told(), seed, data)
-    study = run_search(search, space, arguments.trials, arguments.address, arguments.workers)
-    rows = rows_of(study, search, space)
-    best = best_of(rows)
-    command = training_command(bundle, out, best) if best else ""
-    write_results(rows, out)
-    search_page(config["bundle_name"], rows, space, command).write(out / "index.html")
-    print(_as_text(rows, list(space.varied)))
-    print(f"written to {out}" + (f"; the best one again:\n{command}" if best else ": no trial was finished"))
-    return int(best is None)
+    return Search(Path(os.path.abspath(arguments.out)), config, space.told(), seed, data), space
 
 
 def _with_all_keys(config: dict[str, Any]) -> dict[str, Any]:
@@ -93,15 +99,13 @@ def _with_all_keys(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _as_text(rows: Sequence[Row], keys: Sequence[str]) -> str:
-    """Return a table of the first trials."""
+    """Return a table of the first trials, and what went wrong."""
     lines = [["trial", "outcome", "Dice", "epochs", *keys]]
     for row in rows[:_SHOWN]:
-        values = (row.values.get(key) for key in keys)
-        told = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in values]
         dice = "" if row.dice is None else f"{row.dice:.4f}"
-        lines.append([str(row.number), row.outcome, dice, str(row.epochs), *told])
+        lines.append([str(row.number), row.outcome, dice, str(row.epochs), *map(row.told, keys)])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    shown = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
-    errors = [f"trial {row.number}: {row.error}" for row in rows if row.error]
+    table = ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
     more = [f"and {len(rows) - _SHOWN} more, see trials.csv"] if len(rows) > _SHOWN else []
-    return "\n".join([*shown, *more, *errors[:_SHOWN]]).encode("unicode_escape").decode().replace("\\n", "\n")
+    errors = [f"trial {row.number}: {row.error}" for row in rows if row.error]
+    return "\n".join(line.encode("unicode_escape").decode() for line in [*table, *more, *errors[:_SHOWN]])

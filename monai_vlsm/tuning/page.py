@@ -52,14 +52,7 @@ def search_page(name: str, rows: Sequence[Row], space: Space, command: str) -> P
 
 
 def _cells(row: Row, keys: Sequence[str]) -> list[object]:
-    values = (_told(row, key) for key in keys)
-    return [str(row.number), row.outcome, row.dice, row.epochs, *values, row.error]
-
-
-def _told(row: Row, key: str) -> Any:
-    """Return a value as a page shows it; texts stay as they are, and what a method does not have is unknown."""
-    value = row.values.get(key)
-    return f"{value:.4g}" if isinstance(value, float) else value
+    return [str(row.number), row.outcome, row.dice, row.epochs, *map(row.told, keys), row.error]
 
 
 def _scatter(key: str, part: Range, rows: Sequence[Row]) -> Markup:

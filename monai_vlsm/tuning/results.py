@@ -53,6 +53,11 @@ class Row:
         """Return after how many epochs it ended."""
         return max(self.course, default=0)
 
+    def told(self, key: str) -> str:
+        """Return the value of a key as people read it, "" where the trial has none."""
+        value = self.values.get(key, "")
+        return f"{value:.4g}" if isinstance(value, float) else "null" if value is None else str(value)
+
 
 def rows_of(study: Study, search: Search, space: Space) -> list[Row]:
     """Return a row for each trial, the highest Dice first, and of equals the earlier one."""
