@@ -11,19 +11,20 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from tqdm.auto import tqdm
 
-from monai_vlsm.cluster import cluster, share
+from monai_vlsm.cluster import Pool, Surroundings, cluster, share
 from monai_vlsm.errors import DataError, find_message
 from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.labels import write_labels
+from monai_vlsm.predicting.owner import RECORDS, only_writer, require_owner
 from monai_vlsm.predicting.plan import Plan, load_predictor, make_plan
-from monai_vlsm.predicting.records import RECORDS, forget, only_writer, record_path, unfinished, write_record
+from monai_vlsm.predicting.records import forget, record_path, unfinished, write_record
 
 _MOST_AT_ONCE = 32
 """Images that are dealt out together: dealing takes milliseconds, and what dies with a worker is looked at again."""
@@ -31,8 +32,6 @@ _MOST_DEATHS = 3
 """Workers that may die with an image, before it is taken for the cause."""
 _NOTE = ".begun"
 """Suffix of what stands beside the record of an image while a worker is at it."""
-_VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
-"""Beginnings of the environment variables that workers take over."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +41,12 @@ class Setting:
     Args:
         plan: of the run.
         threads: cores that PyTorch uses.
-        folder: working directory, from which a bundle may name its files.
-        variables: of the environment.
-        version: of this package.
+        surroundings: in which it was started.
     """
 
     plan: Plan
     threads: int
-    folder: str
-    variables: Mapping[str, str]
-    version: str
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Workers, and what each of them takes of a cluster; workers may share a GPU."""
-
-    size: int
-    cores: int
-    gpus: float
+    surroundings: Surroundings
 
 
 class Worker:
@@ -72,9 +58,6 @@ class Worker:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        os.environ.update(setting.variables)
-        with suppress(OSError):  # this machine may not have that folder
-            os.chdir(setting.folder)
         self.predictor: Any = None
         self.failure = self._failure_of(self.load)
 
@@ -94,8 +77,7 @@ class Worker:
         import torch
 
         setting = self.setting
-        if version("monai_vlsm") != setting.version:
-            raise DataError(f"monai_vlsm is {version('monai_vlsm')} here, {setting.version} where it was started.")
+        setting.surroundings.enter()
         if make_plan(setting.plan, setting.plan.paraphrases).fingerprint != setting.plan.fingerprint:
             raise DataError(f"the bundle in {setting.plan.bundle!r} is another one than where it was started.")
         torch.set_num_threads(setting.threads)
@@ -104,6 +86,7 @@ class Worker:
     def _finish(self, job: Job) -> None:
         """Segment an image, unless a worker that died has finished it."""
         plan = self.setting.plan
+        require_owner(plan)
         if unfinished([job], replace(plan, overwrite=False)):
             with _survived(job, plan) as may_be_tried:
                 if may_be_tried:
@@ -135,30 +118,37 @@ def run_ray(
         threads: cores of a worker. Results of different numbers differ in their last digits.
 
     Raises:
-        DataError: if Ray is not installed, there is no such cluster, or it is too small; if a worker has another bundle
-            or version; or if nothing more can be written.
+        DataError: if Ray is not installed, there is no such cluster, or it is too small; if the device is one GPU of
+            several; if a worker has another bundle or version; or if nothing more can be written.
     """
-    setting = Setting(
-        replace(plan, out=str(plan.folder.absolute()), bundle=os.path.abspath(plan.bundle)),
-        threads,
-        os.getcwd(),
-        {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
-        version("monai_vlsm"),
-    )
+    if plan.device and ":" in plan.device:
+        raise DataError(
+            f"Ray deals out the GPUs, each worker knows but its own, and the device {plan.device!r} is one of several: "
+            "say --device cuda, and name the GPUs in CUDA_VISIBLE_DEVICES where the cluster is started."
+        )
     with (
-        only_writer(plan),
+        only_writer(plan) as owned,
         _without_notes(plan),
         cluster(address),
         _quiet(),
         tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
     ):
         pool = _pool(plan, workers, threads)
+        write_labels(jobs, plan)
         for job in jobs if plan.overwrite else []:
             forget(job, plan)  # what a worker finds finished is of this run
-        for failure in _answers(jobs, setting, pool):
+        for failure in _answers(jobs, _setting(owned, threads), pool):
             if failure:
                 raise DataError(failure)
             bar.update()
+
+
+def _setting(plan: Plan, threads: int) -> Setting:
+    return Setting(
+        replace(plan, out=str(plan.folder.absolute()), bundle=os.path.abspath(plan.bundle)),
+        threads,
+        Surroundings.here(),
+    )
 
 
 def _answers(jobs: Sequence[Job], setting: Setting, pool: Pool) -> Iterator[str]:
