@@ -29,8 +29,7 @@ def finish(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
     """
     with only_writer(plan):
         failed = write_results(jobs, plan)
-        if plan.label_map:
-            write_labels(jobs, plan)
+        write_labels(jobs, plan)
         _write_sheet([job for job in jobs if job not in failed], plan)
         if plan.thumbnails:
             write_page(jobs, plan)

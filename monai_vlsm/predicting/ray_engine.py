@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.errors import DataError, find_message
 from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.labels import write_labels
 from monai_vlsm.predicting.plan import Plan, load_predictor, make_plan
 from monai_vlsm.predicting.records import RECORDS, forget, only_writer, record_path, unfinished, write_record
 
@@ -153,6 +154,7 @@ def run_ray(
         tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
     ):
         pool = _pool(plan, workers, threads)
+        write_labels(jobs, plan)
         for job in jobs if plan.overwrite else []:
             forget(job, plan)  # what a worker finds finished is of this run
         for failure in _answers(jobs, setting, pool):

@@ -108,11 +108,14 @@ def forget(job: Job, plan: Plan) -> None:
 
 def read_record(job: Job, plan: Plan) -> dict[str, Any] | None:
     """Return the record of an image, or None if there is none that can be read."""
-    try:
-        record = json.loads(record_path(job, plan).read_text(encoding="utf-8"))
-        return record if isinstance(record["rows"], list) and isinstance(record["files"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return _read(record_path(job, plan))
+
+
+def other_records(jobs: Sequence[Job], plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the records of all images in the folder of the results but those of ``jobs``."""
+    own = {record_path(job, plan) for job in jobs}
+    found = map(_read, (path for path in (plan.folder / RECORDS).rglob("*.json") if path not in own))
+    yield from (record for record in found if record is not None)
 
 
 def unfinished(jobs: Sequence[Job], plan: Plan) -> list[Job]:
@@ -167,6 +170,14 @@ def state_of(job: Job) -> State:
             continue
         found.append([status.st_size, status.st_mtime_ns, status.st_ino])
     return found
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if isinstance(record["rows"], list) and isinstance(record["files"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _is_finished(job: Job, plan: Plan) -> bool:

@@ -61,8 +61,9 @@ def jobs(images) -> list:
 
 
 def predict(images, bundle, out, *options) -> int | None:
-    command = ["predict", str(images), f"file://{images / '0.png'}", "--bundle", str(bundle), "--out", str(out)]
-    return main([*command, "--prompt", "a lesion", "--prompt", "a bright ring", "--threads", "1", *options])
+    asked = [str(images), f"file://{images / '0.png'}", "--prompt", "a lesion", "--prompt", "a bright ring"]
+    wanted = ["--bundle", str(bundle), "--out", str(out), "--label-map", "--threads", "1"]
+    return main(["predict", *asked, *wanted, *options])
 
 
 def table(out: Path) -> list[dict[str, str]]:
