@@ -11,7 +11,7 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from monai_vlsm.errors import UserError, find_message, with_causes
+from monai_vlsm.errors import OtherRunError, UserError, find_message, with_causes
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.records import State, forget, state_of, write_record
@@ -47,7 +47,7 @@ def segment_case(predictor: Predictor, job: Job, plan: Plan) -> None:
     """Do all that happens to one image; what is wrong with it becomes the ``error`` of its record.
 
     Raises:
-        DataError: if nothing more can be written, because the disk is full or not to be reached.
+        DataError: if nothing more can be written, because the disk is full or not to be reached, or the run has ended.
     """
     write_case(answer_case(predictor, read_case(job), plan), plan)
 
@@ -77,7 +77,7 @@ def write_case(case: Case, plan: Plan) -> None:
     """Write all files of an image, and last its record.
 
     Raises:
-        DataError: if the disk is full or not to be reached.
+        DataError: if the disk is full or not to be reached, or belongs to another run by now.
     """
     rows: list[dict[str, Any]] = []
     forget(case.job, plan)
@@ -99,6 +99,12 @@ def _answer(predictor: Predictor, prompt: str, plan: Plan) -> Answer:
     return Answer(found.mask, found.probability if plan.label_map or plan.probabilities else None, scores)
 
 
+def _is_about_the_folder(error: Exception) -> bool:
+    """Tell errors of writing: where it fails, that is a UserError; a plain OSError is about the image's own files."""
+    causes = with_causes(error)
+    return isinstance(error, UserError) and any(isinstance(cause, OSError | OtherRunError) for cause in causes)
+
+
 @contextmanager
 def _step(case: Case, writes: bool = False) -> Iterator[None]:
     """Count the time, and keep what is wrong with this image from the others; a disk that fails is not about it."""
@@ -106,8 +112,7 @@ def _step(case: Case, writes: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Where a result cannot be written, that is told as a UserError; a plain OSError is about the image's own files.
-        if writes and isinstance(error, UserError) and any(isinstance(cause, OSError) for cause in with_causes(error)):
+        if writes and _is_about_the_folder(error):
             raise
         case.error = find_message(error) or f"{type(error).__name__}: {error}"
         _logger.debug("no answer for %s", case.job.source.shown, exc_info=True)

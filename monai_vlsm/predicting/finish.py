@@ -12,9 +12,10 @@ from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.handlers.drawing import MAX_WIDTH, contact_sheet
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.labels import write_labels
+from monai_vlsm.predicting.owner import only_writer
 from monai_vlsm.predicting.page import write_page
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.records import only_writer, write_results
+from monai_vlsm.predicting.records import write_results
 from monai_vlsm.predicting.targets import SHEET, targets_of
 
 _MOST_ON_SHEET = 64

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.data.tables import write_table
-from monai_vlsm.data.whole import remove_abandoned_below, replace_whole
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.dicom import patient
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.owner import RECORDS, replace_owned, require_owner
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.targets import PAGE, TABLE, targets_of
+from monai_vlsm.predicting.targets import TABLE, targets_of
 
-RECORDS = ".records"
-"""Folder of the records, below that of the results."""
 State = list[list[int | str]]
 """By which a changed image is known, see :func:`state_of`."""
 COLUMNS = (
@@ -42,29 +39,6 @@ COLUMNS = (
 )
 
 
-@contextmanager
-def only_writer(plan: Plan) -> Iterator[None]:
-    """Keep other runs from writing into the folder of the results meanwhile; every engine does.
-
-    What killed runs left unfinished is removed, and so are table and page: they come when all is there.
-
-    Raises:
-        DataError: if another run writes there.
-    """
-    lock = FolderLock(plan.folder / RECORDS, "prediction", "choose another folder with --out")
-    lock.acquire()
-    try:
-        remove_abandoned_below(plan.folder, seconds=0)
-        for name in (TABLE, PAGE):
-            (plan.folder / name).unlink(missing_ok=True)
-        yield
-    except KeyboardInterrupt as error:
-        error.add_note("what is finished stays: the same command goes on with the rest")
-        raise
-    finally:
-        lock.release()
-
-
 def record_path(job: Job, plan: Plan) -> Path:
     """Return where the record of an image lies."""
     return plan.folder / RECORDS / f"{job.source.name}.json"
@@ -85,9 +59,12 @@ def write_record(
         seconds: that reading, segmenting and writing took.
         error: why there are no rows.
         state: of the image before it was read; None is that of now.
+
+    Raises:
+        DataError: if it cannot be written, or the run has its folder no more.
     """
     files = [] if error else targets_of(job, plan).all()
-    with replace_whole(record_path(job, plan), tidy=False) as part:
+    with replace_owned(record_path(job, plan), plan) as part:
         record = {
             "fingerprint": plan.fingerprint,
             "image": job.source.shown,
@@ -102,7 +79,12 @@ def write_record(
 
 
 def forget(job: Job, plan: Plan) -> None:
-    """Take a record back, before files of its image are written anew."""
+    """Take a record back, before files of its image are written anew.
+
+    Raises:
+        OtherRunError: if the run has its folder no more.
+    """
+    require_owner(plan)
     record_path(job, plan).unlink(missing_ok=True)
 
 

@@ -189,6 +189,17 @@ def test_a_worker_leaves_alone_what_is_finished(plan, jobs, monkeypatch):
     assert answers(plan, jobs[0]) == [""]
 
 
+def test_a_worker_that_lived_longer_than_its_run_leaves_the_folder_alone(plan, jobs):
+    (failure,) = answers(replace(plan, owner="a run that was killed"), jobs[0])
+    assert "has ended: nothing more is written" in failure
+    assert not plan.folder.exists()
+
+
+def test_one_gpu_of_several_is_refused(plan, jobs):
+    with pytest.raises(DataError, match=r"'cuda:1' is one of several: say --device cuda"):
+        run_ray(jobs, replace(plan, device="cuda:1"))
+
+
 def test_an_image_that_kills_is_not_tried_again_in_the_same_run(plan, jobs, monkeypatch):
     begun = record_path(jobs[0], plan).with_suffix(".begun")
     begun.parent.mkdir(parents=True)
