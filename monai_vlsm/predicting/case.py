@@ -17,7 +17,7 @@ from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.records import State, forget, state_of, write_record
 from monai_vlsm.predicting.remote import local_copy
 from monai_vlsm.predicting.write import Answer, write_files
-from monai_vlsm.predictor import Predictor, read_image
+from monai_vlsm.predictor import Prediction, Predictor, read_image
 
 _logger = logging.getLogger("monai_vlsm")
 
@@ -69,7 +69,8 @@ def answer_case(predictor: Predictor, case: Case, plan: Plan) -> Case:
     with _step(case):
         if case.image is not None:
             predictor.set_image(case.image)
-            case.answers = [_answer(predictor, ask.prompt, plan) for ask in case.job.asks]
+            found = predictor.predict_each([ask.prompt for ask in case.job.asks])
+            case.answers = [_answer(each, plan) for each in found]
     return case
 
 
@@ -87,8 +88,7 @@ def write_case(case: Case, plan: Plan) -> None:
     write_record(case.job, plan, rows, case.seconds, case.error, case.state)
 
 
-def _answer(predictor: Predictor, prompt: str, plan: Plan) -> Answer:
-    found = predictor.predict(prompt)
+def _answer(found: Prediction, plan: Plan) -> Answer:
     scores = {
         "presence": round(found.presence, 6),
         "mean_probability": round(found.mean_probability, 6),

@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from PIL import Image
 
 from monai_vlsm.data.names import is_raster
+from monai_vlsm.data.pictures import write_mask
 from monai_vlsm.dicom.patient import patient_of
 from monai_vlsm.dicom.seg import Segment, write_seg
 from monai_vlsm.predicting.draw import drawn_case, thumbnail_of
@@ -72,12 +73,11 @@ def write_files(image: MetaTensor, answers: Sequence[Answer], job: Job, plan: Pl
 
 
 def _write_mask(mask: np.ndarray, image: MetaTensor, file: str, plan: Plan) -> None:
-    values = mask.astype(np.uint8)
     with replace_owned(plan.folder / file, plan) as part:
         if is_raster(name_of(image)):
-            Image.fromarray(values * 255).save(part, compress_level=_FAST)
+            write_mask(mask, part)
         else:
-            save_volume(values, image, part)
+            save_volume(mask.astype(np.uint8), image, part)
 
 
 def _write_probability(answer: Answer, image: MetaTensor, file: str, plan: Plan) -> None:
