@@ -19,6 +19,10 @@ class DataError(UserError, ValueError):
     """Data, prompt, setting or checkpoint that cannot be used as it is."""
 
 
+class OtherRunError(DataError):
+    """A folder of results that belongs to another run by now."""
+
+
 class MissingFileError(UserError, FileNotFoundError):
     """A file or folder that is not there; the message has its full path and the command that creates it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -184,15 +185,36 @@ class Predictor:
         Raises:
             DataError: if no image was set, the prompt is not a string, or the calibration has no such threshold.
         """
+        (found,) = self.predict_each([prompt], threshold, min_presence)
+        return found
+
+    @torch.inference_mode()
+    def predict_each(
+        self, prompts: Sequence[str], threshold: float | str | None = None, min_presence: float | None = None
+    ) -> Iterator[Prediction]:
+        """Yield what :meth:`predict` gives for each prompt, which are looked up together.
+
+        Raises:
+            DataError: as :meth:`predict` does.
+        """
         if self._image is None:
             raise DataError("no image yet: call set_image first.")
-        if not isinstance(prompt, str):
-            raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
+        for prompt in prompts:
+            if not isinstance(prompt, str):
+                raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
         threshold = self.threshold if threshold is None else threshold
-        limit = self.calibration.probability(threshold)
         least = self.calibration.least_presence(self.min_presence if min_presence is None else min_presence, threshold)
+        wordings = [[prompt, *other_wordings(prompt, self.paraphrases)] for prompt in prompts]
+        embeddings = iter(self._embeddings.of_all(self.network, [text for texts in wordings for text in texts]))
+        for prompt, texts in zip(prompts, wordings, strict=True):
+            yield self._predict(prompt, list(islice(embeddings, len(texts))), threshold, least)
+
+    def _predict(
+        self, prompt: str, embeddings: Sequence[torch.Tensor], threshold: float | str, least: float
+    ) -> Prediction:
+        """Segment by the embeddings of a prompt and of its other wordings."""
         scorer = CaseScorer(self.calibration.logit(threshold))
-        stored = self._logits(prompt, scorer)
+        stored = self._logits(embeddings, scorer)
         presence = self.calibration.presence(presence_score(stored[None]))
         from_raster_file = stored.ndim == 2 and self._view.swap
         probability = (stored.T if from_raster_file else stored).div_(self.calibration.temperature).sigmoid_().numpy()
@@ -200,13 +222,11 @@ class Predictor:
         if emptied:
             warn_emptied(self._name, prompt, presence, least)
         agreement = scorer.agreement() if self.paraphrases else None
-        mask = probability >= (np.inf if emptied else limit)
+        mask = probability >= (np.inf if emptied else self.calibration.probability(threshold))
         return Prediction(mask, probability, prompt, presence, scorer.mean_probability(), agreement, emptied)
 
-    def _logits(self, prompt: str, scorer: CaseScorer) -> torch.Tensor:
+    def _logits(self, embeddings: Sequence[torch.Tensor], scorer: CaseScorer) -> torch.Tensor:
         """Return logits of the size of the image, with its axes as they are stored; the scorer sees all wordings."""
-        wordings = [prompt, *other_wordings(prompt, self.paraphrases)]
-        embeddings = [self._embeddings(self.network, wording) for wording in wordings]
         logits = (
             [self.network.decode(features, embedding) for embedding in embeddings]
             for features in self._features or self._encode()

@@ -17,7 +17,7 @@ from PIL import Image
 from monai_vlsm.calibration import Calibration
 from monai_vlsm.data.phantom import draw_phantom
 from monai_vlsm.errors import DataError, MissingFileError
-from monai_vlsm.inferers import PromptInferer
+from monai_vlsm.inferers import PromptInferer, prompt_embeddings
 from monai_vlsm.networks import CLIPSegDenseAdapter
 from monai_vlsm.predictor import Predictor, read_image
 from monai_vlsm.transforms import collate_image, load_image, presence_score
@@ -76,6 +76,18 @@ def test_an_image_is_encoded_once_for_many_prompts(predictor, network, monkeypat
     predictions = [predictor.predict(prompt) for prompt in ("cyst", "mass", "bright object at the top")]
     assert len(calls) == 1
     assert not np.array_equal(predictions[0].probability, predictions[1].probability)
+
+
+def test_many_prompts_at_once_give_exactly_what_each_gives_alone(predictor, picture_file, monkeypatch):
+    read, tensors_of = [], prompt_embeddings._tensors_of
+    prompts = ["a cyst", "a bright mass", "calf"]
+    predictor.set_image(picture_file)
+    alone = [predictor.predict(prompt) for prompt in prompts]
+    monkeypatch.setattr(prompt_embeddings, "_tensors_of", lambda network: read.append(1) or tensors_of(network))
+    for one, other in zip(predictor.predict_each(prompts), alone, strict=True):
+        assert (one.prompt, one.presence) == (other.prompt, other.presence)
+        np.testing.assert_array_equal(one.probability, other.probability)
+    assert len(read) == 1, "the state of the network was read for each prompt"
 
 
 def test_a_volume_comes_back_in_the_axes_of_its_file(predictor, tmp_path):

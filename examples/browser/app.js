@@ -7,6 +7,7 @@ const element = (id) => document.getElementById(id);
 ort.env.wasm.numThreads = 1;
 
 let runtime = null;
+let whyNot = "the model is not loaded yet";
 let picture = null;
 let answers = [];
 
@@ -16,8 +17,13 @@ async function read(name) {
   return answer.arrayBuffer();
 }
 
+function requireModel() {
+  if (!runtime) throw new Error(whyNot);
+}
+
 // Pixels as they are in the file, turned as it says, without the colors of a screen.
 async function open(blob) {
+  requireModel();
   const options = { imageOrientation: "from-image", colorSpaceConversion: "none", premultiplyAlpha: "none" };
   const bitmap = await createImageBitmap(blob, options);
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
@@ -32,16 +38,20 @@ async function open(blob) {
   const start = performance.now();
   await runtime.setImage(planes, bitmap.height, bitmap.width);
   picture = { bitmap, seconds: (performance.now() - start) / 1000 };
+  answers = []; // those of another image do not fit this one
+  draw();
 }
 
 async function segment() {
+  requireModel();
   if (!picture) return say("Pick an image first.");
   const prompts = element("prompts").value.split("\n").map((line) => line.trim()).filter(Boolean);
   const start = performance.now();
-  answers = [];
+  const found = [];
   for (const prompt of prompts.length ? prompts : [runtime.card.text.prompt]) {
-    answers.push({ prompt, found: await runtime.predict(prompt) });
+    found.push({ prompt, found: await runtime.predict(prompt) });
   }
+  answers = found;
   globalThis.answers = answers; // for the console
   const seconds = (performance.now() - start) / 1000;
   draw();
@@ -99,7 +109,10 @@ const take = (file) => file && next(async () => {
 });
 
 next(async () => {
-  runtime = await Runtime.load(ort, read);
+  runtime = await Runtime.load(ort, read).catch((error) => {
+    whyNot = error.message;
+    throw error;
+  });
   element("prompts").value ||= runtime.card.text.prompt;
   element("threshold").value = runtime.card.mask.threshold;
   draw();

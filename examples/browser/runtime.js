@@ -215,8 +215,14 @@ export function presenceScore(logits, height, width, { share, most }) {
   for (let row = 0; row < height; row += rows) {
     for (let column = 0; column < width; column += columns) pixels.push(logits[row * width + column]);
   }
-  const highest = Float32Array.from(pixels).sort().subarray(-Math.max(1, Math.round(share * pixels.length)));
+  const highest = Float32Array.from(pixels).sort().subarray(-Math.max(1, roundedToEven(share * pixels.length)));
   return highest.reduce((total, value) => total + value, 0) / highest.length;
+}
+
+// As Python rounds: halves to the even neighbor.
+function roundedToEven(value) {
+  const below = Math.floor(value);
+  return value - below === 0.5 ? below + (below % 2) : Math.round(value);
 }
 
 function sigmoid(logit) {

@@ -7,7 +7,7 @@ import pickle
 import subprocess
 import sys
 from io import BytesIO
-from threading import Lock
+from threading import Lock, Timer
 from typing import IO, cast
 
 import numpy as np
@@ -18,6 +18,8 @@ from monai_vlsm.errors import DataError
 
 _LENGTH = 8
 """Bytes in front of a message that tell its length."""
+_LONGEST = 600.0
+"""Seconds, after which it is taken for an endless loop over damaged pixels."""
 
 
 class _Helper:
@@ -29,9 +31,11 @@ class _Helper:
         self._owner = 0
 
     def ask(self, message: bytes) -> bytes:
-        """Return the answer to a message, none if the helper ended over it."""
+        """Return the answer to a message, none if the helper ended over it, or takes longer than any image."""
         with self._lock:
             process = self._running()
+            deadline = Timer(_LONGEST, process.kill)
+            deadline.start()
             try:
                 _send(cast(IO[bytes], process.stdin), message)
                 return _receive(cast(IO[bytes], process.stdout))
@@ -42,6 +46,8 @@ class _Helper:
                 if not isinstance(error, (OSError, EOFError)):
                     raise
                 return b""
+            finally:
+                deadline.cancel()
 
     def _running(self) -> subprocess.Popen[bytes]:
         # A process that was forked shares the pipes of its parent, and must not use them.

@@ -31,7 +31,8 @@ class Place:
         across, down: directions in which columns and rows are counted.
         is_turned: whether the file tells them.
         spacing: between rows and between columns; None where it is not known.
-        thickness: to the next slice; None where it is not known.
+        thickness: of the slice; None where it is not known.
+        distance: to the next slice, as the file tells it; of slices without gaps that is the thickness.
     """
 
     position: np.ndarray | None
@@ -40,6 +41,7 @@ class Place:
     is_turned: bool
     spacing: tuple[float, float] | None
     thickness: float | None
+    distance: float | None
 
     @classmethod
     def of(cls, header: Header, frame: int, groups: Sequence[Sequence[Header]]) -> Place:
@@ -54,13 +56,15 @@ class Place:
         position = plane.numbers("ImagePositionPatient", 3)
         directions = turned.numbers("ImageOrientationPatient", 6)
         across, down = _directions(directions or [1, 0, 0, 0, 1, 0])
+        thickness = _length(measures, "SliceThickness")
         return cls(
             position=np.array(position) if position else None,
             across=across,
             down=down,
             is_turned=bool(directions),
             spacing=_spacing(measures) or _ultrasound_spacing(header),
-            thickness=_length(measures, "SpacingBetweenSlices") or _length(measures, "SliceThickness"),
+            thickness=thickness,
+            distance=_length(measures, "SpacingBetweenSlices") or thickness,
         )
 
     @property
@@ -87,8 +91,8 @@ def affine_of(places: Sequence[Place]) -> tuple[np.ndarray, int]:
     """
     first = places[0]
     rows, columns = first.spacing or (1.0, 1.0)
-    step = first.normal * (first.thickness or 1.0)
-    known = (2 if first.spacing else 0) + (1 if first.spacing and first.thickness and len(places) == 1 else 0)
+    step = first.normal * (first.distance or 1.0)
+    known = (2 if first.spacing else 0) + (1 if first.spacing and first.distance and len(places) == 1 else 0)
     if len(places) > 1:
         even = even_step(places)
         step = first.normal if even is None else even

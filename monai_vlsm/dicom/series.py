@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 from monai_vlsm.data.limits import refuse_oversized
@@ -17,15 +18,30 @@ from monai_vlsm.errors import DataError
 _NOT_IMAGES = ("DICOMDIR",)
 _SAME_PLACE = 1e-3
 """Millimeters within which two slices are at one place."""
+_VARIANTS = (
+    *("EchoNumbers", "EchoTime", "InversionTime", "TemporalPositionIdentifier", "TriggerTime", "DiffusionBValue"),
+    *("AcquisitionNumber", "ImageType"),
+)
+"""What may tell slices apart that lie at one place; one of them is taken before two are."""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A file of a single frame whose place in the patient is known."""
+    """A file of a single frame whose place in the patient is known.
+
+    Args:
+        file, layout, place: what is known of it.
+        series: identifier of its series.
+        identity: its own identifier, which copies have, too.
+        variants: values of ``_VARIANTS``, as they are stored.
+    """
 
     file: DicomFile
     layout: Layout
     place: Place
+    series: str
+    identity: str
+    variants: tuple[bytes, ...]
 
     def belongs_to(self, other: Slice) -> bool:
         """Tell whether two files are of one series, and of one size and direction."""
@@ -36,8 +52,10 @@ def group_series(files: Sequence[Path]) -> list[tuple[Path, ...]]:
     """Sort files into volumes and single images.
 
     Slices belong together by SeriesInstanceUID, size, direction and distance of pixels; they come in order along the
-    direction in which slices are counted. Files of several frames, those without a place in the patient (films,
-    photographs, most radiographs and ultrasound), and those that cannot be read stand alone.
+    direction in which slices are counted. Copies of a series in several folders are a volume each, and so is each echo,
+    time or kind of image, where the header tells them apart, see :func:`_variants`. Files of several frames, those
+    without a place in the patient (films, photographs, most radiographs and ultrasound), and those that cannot be read
+    stand alone.
 
     Returns:
         Groups in natural order of their first file's name.
@@ -57,7 +75,8 @@ def group_series(files: Sequence[Path]) -> list[tuple[Path, ...]]:
             groups.append([found])
         else:
             own.append(found)
-    ordered = [tuple(each.file.path for each in _by_height(group)) for group in groups]
+    volumes = [volume for group in groups for copy in _copies(group) for volume in _variants(copy)]
+    ordered = [tuple(each.file.path for each in _by_height(volume)) for volume in volumes]
     return sorted([*ordered, *alone], key=lambda paths: natural_order(min(str(path) for path in paths)))
 
 
@@ -97,13 +116,61 @@ def slices_in_order(paths: Sequence[Path]) -> list[Slice]:
 
 
 def _slice(path: Path) -> Slice | None:
-    file = open_file(path)
+    file = open_file(path, also=_VARIANTS)
     layout = Layout.of(file)
     if layout.frames > 1 or not file.header.raw("ImagePositionPatient"):
         return None
     if not file.header.raw("ImageOrientationPatient"):
         return None
-    return Slice(file, layout, Place.of(file.header, 0, ((), ())))
+    header = file.header
+    return Slice(
+        file,
+        layout,
+        Place.of(header, 0, ((), ())),
+        series=header.text("SeriesInstanceUID"),
+        identity=header.text("SOPInstanceUID") or str(path),
+        variants=tuple(map(header.raw, _VARIANTS)),
+    )
+
+
+def _copies(group: list[Slice]) -> list[list[Slice]]:
+    """Split slices of which some are there several times: by folder, and within one by how often one came before."""
+    if len({each.identity for each in group}) == len(group):
+        return [group]
+    before: Counter[tuple[Path, str]] = Counter()
+    copies: dict[tuple[Path, int], list[Slice]] = defaultdict(list)
+    for each in sorted(group, key=lambda each: natural_order(each.file.path)):
+        file = each.file.path.parent, each.identity
+        copies[file[0], before[file]].append(each)
+        before[file] += 1
+    return list(copies.values())
+
+
+def _variants(group: list[Slice]) -> list[list[Slice]]:
+    """Split slices of which several lie at one place by what tells exactly these apart in the header.
+
+    An element counts where it makes as many volumes as slices lie at one place, and in none two at one place; so an
+    element that differs from slice to slice for another reason does not. Where there is none, nothing is guessed: the
+    group stays whole, and is refused when it is read.
+    """
+    most = _most_at_one_place(group)
+    elements = range(len(_VARIANTS))
+    for taken in (*combinations(elements, 1), *combinations(elements, 2)) if most > 1 else ():
+        parts: dict[tuple[bytes, ...], list[Slice]] = defaultdict(list)
+        for each in group:
+            parts[tuple(each.variants[element] for element in taken)].append(each)
+        if len(parts) == most and all(_most_at_one_place(part) == 1 for part in parts.values()):
+            return list(parts.values())
+    return [group]
+
+
+def _most_at_one_place(slices: Sequence[Slice]) -> int:
+    heights = sorted(each.place.height for each in slices)
+    most = here = 1
+    for before, after in pairwise(heights):
+        here = here + 1 if after - before < _SAME_PLACE else 1
+        most = max(most, here)
+    return most
 
 
 def _by_height(slices: Sequence[Slice]) -> list[Slice]:
@@ -112,9 +179,8 @@ def _by_height(slices: Sequence[Slice]) -> list[Slice]:
 
 def _differences(one: Slice, other: Slice) -> list[str]:
     """Return in words in what two files differ that slices of a volume share."""
-    headers = one.file.header, other.file.header
     same = {
-        "SeriesInstanceUID": len({header.text("SeriesInstanceUID") for header in headers}) == 1,
+        "SeriesInstanceUID": one.series == other.series,
         "size": (one.layout.rows, one.layout.columns) == (other.layout.rows, other.layout.columns),
         "kind of pixels": one.layout.photometric == other.layout.photometric,
         "direction or distance of pixels": one.place.is_parallel_to(other.place),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -50,14 +50,26 @@ class PromptEmbeddings:
     def __init__(self) -> None:
         self._kept = _Kept([], [], {})
 
-    @torch.no_grad()
     def __call__(self, network: PromptedNetwork, prompt: Prompt) -> torch.Tensor:
         """Return the embedding (1, P) of a prompt.
 
         Raises:
             DataError: if the prompt is no text.
         """
+        return self.of_all(network, [prompt])[0]
+
+    @torch.no_grad()
+    def of_all(self, network: PromptedNetwork, prompts: Sequence[Prompt]) -> list[torch.Tensor]:
+        """Return the embedding (1, P) of each prompt; the state of the network is read once for all.
+
+        Raises:
+            DataError: if a prompt is no text.
+        """
         known = self._known_to(network)
+        return [self._look_up(network, prompt, known) for prompt in prompts]
+
+    @staticmethod
+    def _look_up(network: PromptedNetwork, prompt: Prompt, known: dict[Any, torch.Tensor]) -> torch.Tensor:
         key = prompt.values() if isinstance(prompt, Tokens) else prompt
         found = known.get(key) if key is None or isinstance(key, str | tuple) else None
         if found is None:

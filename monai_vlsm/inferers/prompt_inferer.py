@@ -147,7 +147,7 @@ class PromptInferer(Inferer):
     ) -> Callable[[torch.Tensor], list[torch.Tensor]]:
         """Return what turns network inputs (N, 3, H, W) into logits (N, 1, H, W) of each prompt."""
         if isinstance(bare, PromptedNetwork):
-            embeddings = [self._embeddings(bare, prompt) for prompt in prompts]
+            embeddings = self._embeddings.of_all(bare, prompts)
             return lambda pictures: _decode_all(bare, pictures, embeddings)
         tokens = [_tokens(bare, prompt, device) for prompt in prompts]
         return lambda pictures: [network(pictures, *ids_and_mask) for ids_and_mask in tokens]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
 from monai_vlsm.errors import DataError, MissingFileError
 from monai_vlsm.networks.facts import Facts
@@ -24,21 +25,23 @@ _Network = TypeVar("_Network", bound=nn.Module)
 
 
 def adapter_state_dict(network: nn.Module) -> dict[str, torch.Tensor]:
-    """Return the trained tensors of ``network`` by name, without prompt, facts and checksum.
+    """Return what training changes in ``network`` by name, without prompt, facts and checksum.
 
-    The statistics of a batch norm (telescopic, attention_unet, flexible_unet) are no trained tensors: only
-    ``state_dict`` and files of ``save_adapters`` have them, too.
+    That is the trained tensors, and the statistics of batch norms (telescopic, attention_unet, flexible_unet).
     """
-    return {name: tensor.detach() for name, tensor in network.named_parameters() if tensor.requires_grad}
+    trained = {name: tensor.detach() for name, tensor in network.named_parameters() if tensor.requires_grad}
+    return trained | _batch_statistics(network)
 
 
 def load_adapter_state_dict(network: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
     """Load trained tensors, all and only those of ``adapter_state_dict``.
 
+    Statistics of batch norms may be missing, as they once were: they stay as they are then.
+
     Raises:
         DataError: if a tensor is missing, unknown, of another shape or not finite; the network stays as it was.
     """
-    _require_equal_names(set(adapter_state_dict(network)), set(tensors))
+    _require_equal_names(set(adapter_state_dict(network)), tensors.keys() | _batch_statistics(network).keys())
     state = {**network.state_dict(), **tensors}
     network.load_state_dict(state | {"checksum": checksum(state)})
 
@@ -130,6 +133,11 @@ def _unwrapped(network: nn.Module) -> nn.Module:
     if found is None:
         raise DataError(f"{type(network).__name__} holds no network of this package.")
     return found
+
+
+def _batch_statistics(network: nn.Module) -> dict[str, torch.Tensor]:
+    norms = [(name, module) for name, module in network.named_modules() if isinstance(module, BatchNorm)]
+    return {f"{name}.{key}": buffer for name, norm in norms for key, buffer in norm.named_buffers(recurse=False)}
 
 
 def _frozen_names(network: nn.Module) -> set[str]:

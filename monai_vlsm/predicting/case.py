@@ -11,13 +11,13 @@ from typing import Any
 
 from monai.data import MetaTensor
 
-from monai_vlsm.errors import UserError, find_message, with_causes
+from monai_vlsm.errors import OtherRunError, UserError, find_message, with_causes
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.records import State, forget, state_of, write_record
 from monai_vlsm.predicting.remote import local_copy
 from monai_vlsm.predicting.write import Answer, write_files
-from monai_vlsm.predictor import Predictor, read_image
+from monai_vlsm.predictor import Prediction, Predictor, read_image
 
 _logger = logging.getLogger("monai_vlsm")
 
@@ -47,7 +47,7 @@ def segment_case(predictor: Predictor, job: Job, plan: Plan) -> None:
     """Do all that happens to one image; what is wrong with it becomes the ``error`` of its record.
 
     Raises:
-        DataError: if nothing more can be written, because the disk is full or not to be reached.
+        DataError: if nothing more can be written, because the disk is full or not to be reached, or the run has ended.
     """
     write_case(answer_case(predictor, read_case(job), plan), plan)
 
@@ -69,7 +69,8 @@ def answer_case(predictor: Predictor, case: Case, plan: Plan) -> Case:
     with _step(case):
         if case.image is not None:
             predictor.set_image(case.image)
-            case.answers = [_answer(predictor, ask.prompt, plan) for ask in case.job.asks]
+            found = predictor.predict_each([ask.prompt for ask in case.job.asks])
+            case.answers = [_answer(each, plan) for each in found]
     return case
 
 
@@ -77,7 +78,7 @@ def write_case(case: Case, plan: Plan) -> None:
     """Write all files of an image, and last its record.
 
     Raises:
-        DataError: if the disk is full or not to be reached.
+        DataError: if the disk is full or not to be reached, or belongs to another run by now.
     """
     rows: list[dict[str, Any]] = []
     forget(case.job, plan)
@@ -87,8 +88,7 @@ def write_case(case: Case, plan: Plan) -> None:
     write_record(case.job, plan, rows, case.seconds, case.error, case.state)
 
 
-def _answer(predictor: Predictor, prompt: str, plan: Plan) -> Answer:
-    found = predictor.predict(prompt)
+def _answer(found: Prediction, plan: Plan) -> Answer:
     scores = {
         "presence": round(found.presence, 6),
         "mean_probability": round(found.mean_probability, 6),
@@ -99,6 +99,12 @@ def _answer(predictor: Predictor, prompt: str, plan: Plan) -> Answer:
     return Answer(found.mask, found.probability if plan.label_map or plan.probabilities else None, scores)
 
 
+def _is_about_the_folder(error: Exception) -> bool:
+    """Tell errors of writing: where it fails, that is a UserError; a plain OSError is about the image's own files."""
+    causes = with_causes(error)
+    return isinstance(error, UserError) and any(isinstance(cause, OSError | OtherRunError) for cause in causes)
+
+
 @contextmanager
 def _step(case: Case, writes: bool = False) -> Iterator[None]:
     """Count the time, and keep what is wrong with this image from the others; a disk that fails is not about it."""
@@ -106,8 +112,7 @@ def _step(case: Case, writes: bool = False) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        # Where a result cannot be written, that is told as a UserError; a plain OSError is about the image's own files.
-        if writes and isinstance(error, UserError) and any(isinstance(cause, OSError) for cause in with_causes(error)):
+        if writes and _is_about_the_folder(error):
             raise
         case.error = find_message(error) or f"{type(error).__name__}: {error}"
         _logger.debug("no answer for %s", case.job.source.shown, exc_info=True)

@@ -12,9 +12,10 @@ from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.handlers.drawing import MAX_WIDTH, contact_sheet
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.labels import write_labels
+from monai_vlsm.predicting.owner import only_writer
 from monai_vlsm.predicting.page import write_page
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.records import only_writer, write_results
+from monai_vlsm.predicting.records import write_results
 from monai_vlsm.predicting.targets import SHEET, targets_of
 
 _MOST_ON_SHEET = 64
@@ -29,8 +30,7 @@ def finish(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
     """
     with only_writer(plan):
         failed = write_results(jobs, plan)
-        if plan.label_map:
-            write_labels(jobs, plan)
+        write_labels(jobs, plan)
         _write_sheet([job for job in jobs if job not in failed], plan)
         if plan.thumbnails:
             write_page(jobs, plan)

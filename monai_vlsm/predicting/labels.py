@@ -11,7 +11,8 @@ from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.jobs import Ask, Job
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.targets import LABELS
+from monai_vlsm.predicting.records import other_records
+from monai_vlsm.predicting.targets import LABEL_MAP, LABELS
 from monai_vlsm.transforms.overlap import MOST_LABELS
 
 _FIRST = ((255, 72, 72), (70, 170, 255), (250, 200, 40), (200, 110, 255), (40, 210, 190), (255, 140, 60))
@@ -60,11 +61,15 @@ def require_known_labels(jobs: Sequence[Job], plan: Plan) -> None:
 
 
 def write_labels(jobs: Sequence[Job], plan: Plan) -> None:
-    """Write ``labels.json``: those of this run, and those of earlier ones into the same folder.
+    """Write ``labels.json``, if there are label maps: labels of this run, and of earlier ones into the same folder.
+
+    That comes before the first label map, so that no killed run leaves values without names.
 
     Raises:
         DataError: if it cannot be written, or an earlier one says otherwise.
     """
+    if not plan.label_map:
+        return
     known = _merged(jobs, plan)
     told = [{"value": value, "name": name, "color": hex_of(color_of(value))} for value, name in sorted(known.items())]
     with replace_whole(plan.folder / LABELS) as part:
@@ -74,21 +79,37 @@ def write_labels(jobs: Sequence[Job], plan: Plan) -> None:
 def _merged(jobs: Sequence[Job], plan: Plan) -> dict[int, str]:
     own = {ask.value: ask.name for job in jobs for ask in job.asks}
     earlier = _earlier(plan)
-    for value, name in earlier.items():
-        if not plan.overwrite and own.get(value, name) != name:
-            raise DataError(
-                f"in {str(plan.folder / LABELS)!r} the value {value} is {name!r}, and in this run {own[value]!r}: "
-                "label maps of both would not be told apart. Choose another folder with --out, or say --overwrite."
-            )
+    changed = {value for value, name in earlier.items() if own.get(value, name) != name}
+    others = _painted_elsewhere(jobs, plan) if changed and plan.overwrite else {}
+    for value in sorted(changed & {*others} if plan.overwrite else changed):
+        way_out = f" (the label map of {others[value]!r} stays)" if plan.overwrite else ", or say --overwrite"
+        raise DataError(
+            f"in {str(plan.folder / LABELS)!r} the value {value} is {earlier[value]!r}, and in this run "
+            f"{own[value]!r}: label maps of both would not be told apart. Choose another folder with --out{way_out}."
+        )
     return {**earlier, **own}
 
 
+def _painted_elsewhere(jobs: Sequence[Job], plan: Plan) -> dict[int, str]:
+    """Return the values in label maps that this run does not write anew, each with an image of them."""
+    painted = (record for record in other_records(jobs, plan) if any(LABEL_MAP in file for file in record["files"]))
+    return {value: record["image"] for record in painted for _, _, value in record["asks"]}
+
+
 def _earlier(plan: Plan) -> dict[int, str]:
+    file = plan.folder / LABELS
     try:
-        told: Any = json.loads((plan.folder / LABELS).read_text(encoding="utf-8"))
+        told: Any = json.loads(file.read_text(encoding="utf-8"))
         return {int(label["value"]): str(label["name"]) for label in told["labels"]}
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        if plan.overwrite:
+            return {}
+        raise DataError(
+            f"{str(file)!r} does not tell which labels the label maps beside it have ({error!r}): mend it, choose "
+            "another folder with --out, or say --overwrite."
+        ) from error
 
 
 def _some(names: set[str]) -> str:

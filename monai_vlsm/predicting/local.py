@@ -10,8 +10,9 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.predicting.case import Case, answer_case, read_case, write_case
 from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.labels import write_labels
+from monai_vlsm.predicting.owner import only_writer
 from monai_vlsm.predicting.plan import Plan, load_predictor
-from monai_vlsm.predicting.records import only_writer
 from monai_vlsm.predictor import Predictor
 
 _AHEAD = 2
@@ -32,10 +33,11 @@ def run_local(jobs: Sequence[Job], plan: Plan, predictor: Predictor | None = Non
     """
     predictor = predictor or load_predictor(plan)
     writing: deque[Future[None]] = deque()
-    with only_writer(plan), ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+    with only_writer(plan) as owned, ThreadPoolExecutor(1) as reader, ThreadPoolExecutor(1) as writer:
+        write_labels(jobs, owned)
         try:
             for case in tqdm(_read_ahead(jobs, reader), "segmenting", len(jobs), unit="image", disable=None):
-                writing.append(writer.submit(write_case, answer_case(predictor, case, plan), plan))
+                writing.append(writer.submit(write_case, answer_case(predictor, case, owned), owned))
                 if len(writing) > _AHEAD:
                     writing.popleft().result()
             for written in writing:

@@ -50,6 +50,7 @@ class Plan:
         overwrite: compute anew what is finished.
         checkpoint: checksum of the trained model.
         fingerprint: of all that answers depend on, model and calibration among them.
+        owner: what tells this run from others that wrote into the folder, see :func:`.only_writer`; "" before it began.
     """
 
     out: str
@@ -73,6 +74,7 @@ class Plan:
     overwrite: bool = False
     checkpoint: str = ""
     fingerprint: str = ""
+    owner: str = ""
 
     @property
     def folder(self) -> Path:

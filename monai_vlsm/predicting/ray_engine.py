@@ -21,8 +21,10 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.errors import DataError, find_message
 from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.labels import write_labels
+from monai_vlsm.predicting.owner import RECORDS, only_writer, require_owner
 from monai_vlsm.predicting.plan import Plan, load_predictor, make_plan
-from monai_vlsm.predicting.records import RECORDS, forget, only_writer, record_path, unfinished, write_record
+from monai_vlsm.predicting.records import forget, record_path, unfinished, write_record
 
 _MOST_AT_ONCE = 32
 """Images that are dealt out together: dealing takes milliseconds, and what dies with a worker is looked at again."""
@@ -105,6 +107,7 @@ class Worker:
     def _finish(self, job: Job) -> None:
         """Segment an image, unless a worker that died has finished it."""
         plan = self.setting.plan
+        require_owner(plan)
         if unfinished([job], replace(plan, overwrite=False)):
             with _survived(job, plan) as may_be_tried:
                 if may_be_tried:
@@ -136,29 +139,38 @@ def run_ray(
         threads: cores of a worker. Results of different numbers differ in their last digits.
 
     Raises:
-        DataError: if Ray is not installed, there is no such cluster, or it is too small; if a worker has another bundle
-            or version; or if nothing more can be written.
+        DataError: if Ray is not installed, there is no such cluster, or it is too small; if the device is one GPU of
+            several; if a worker has another bundle or version; or if nothing more can be written.
     """
-    setting = Setting(
+    if plan.device and ":" in plan.device:
+        raise DataError(
+            f"Ray deals out the GPUs, each worker knows but its own, and the device {plan.device!r} is one of several: "
+            "say --device cuda, and name the GPUs in CUDA_VISIBLE_DEVICES where the cluster is started."
+        )
+    with (
+        only_writer(plan) as owned,
+        _without_notes(plan),
+        _cluster(address),
+        tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
+    ):
+        pool = _pool(plan, workers, threads)
+        write_labels(jobs, plan)
+        for job in jobs if plan.overwrite else []:
+            forget(job, plan)  # what a worker finds finished is of this run
+        for failure in _answers(jobs, _setting(owned, threads), pool):
+            if failure:
+                raise DataError(failure)
+            bar.update()
+
+
+def _setting(plan: Plan, threads: int) -> Setting:
+    return Setting(
         replace(plan, out=str(plan.folder.absolute()), bundle=os.path.abspath(plan.bundle)),
         threads,
         os.getcwd(),
         {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
         version("monai_vlsm"),
     )
-    with (
-        only_writer(plan),
-        _without_notes(plan),
-        _cluster(address),
-        tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
-    ):
-        pool = _pool(plan, workers, threads)
-        for job in jobs if plan.overwrite else []:
-            forget(job, plan)  # what a worker finds finished is of this run
-        for failure in _answers(jobs, setting, pool):
-            if failure:
-                raise DataError(failure)
-            bar.update()
 
 
 def _answers(jobs: Sequence[Job], setting: Setting, pool: Pool) -> Iterator[str]:

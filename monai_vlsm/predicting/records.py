@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.data.tables import write_table
-from monai_vlsm.data.whole import remove_abandoned_below, replace_whole
+from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.dicom import patient
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.jobs import Job
+from monai_vlsm.predicting.owner import RECORDS, replace_owned, require_owner
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.targets import PAGE, TABLE, targets_of
+from monai_vlsm.predicting.targets import TABLE, targets_of
 
-RECORDS = ".records"
-"""Folder of the records, below that of the results."""
 State = list[list[int | str]]
 """By which a changed image is known, see :func:`state_of`."""
 COLUMNS = (
@@ -42,29 +39,6 @@ COLUMNS = (
 )
 
 
-@contextmanager
-def only_writer(plan: Plan) -> Iterator[None]:
-    """Keep other runs from writing into the folder of the results meanwhile; every engine does.
-
-    What killed runs left unfinished is removed, and so are table and page: they come when all is there.
-
-    Raises:
-        DataError: if another run writes there.
-    """
-    lock = FolderLock(plan.folder / RECORDS, "prediction", "choose another folder with --out")
-    lock.acquire()
-    try:
-        remove_abandoned_below(plan.folder, seconds=0)
-        for name in (TABLE, PAGE):
-            (plan.folder / name).unlink(missing_ok=True)
-        yield
-    except KeyboardInterrupt as error:
-        error.add_note("what is finished stays: the same command goes on with the rest")
-        raise
-    finally:
-        lock.release()
-
-
 def record_path(job: Job, plan: Plan) -> Path:
     """Return where the record of an image lies."""
     return plan.folder / RECORDS / f"{job.source.name}.json"
@@ -85,9 +59,12 @@ def write_record(
         seconds: that reading, segmenting and writing took.
         error: why there are no rows.
         state: of the image before it was read; None is that of now.
+
+    Raises:
+        DataError: if it cannot be written, or the run has its folder no more.
     """
     files = [] if error else targets_of(job, plan).all()
-    with replace_whole(record_path(job, plan), tidy=False) as part:
+    with replace_owned(record_path(job, plan), plan) as part:
         record = {
             "fingerprint": plan.fingerprint,
             "image": job.source.shown,
@@ -102,17 +79,25 @@ def write_record(
 
 
 def forget(job: Job, plan: Plan) -> None:
-    """Take a record back, before files of its image are written anew."""
+    """Take a record back, before files of its image are written anew.
+
+    Raises:
+        OtherRunError: if the run has its folder no more.
+    """
+    require_owner(plan)
     record_path(job, plan).unlink(missing_ok=True)
 
 
 def read_record(job: Job, plan: Plan) -> dict[str, Any] | None:
     """Return the record of an image, or None if there is none that can be read."""
-    try:
-        record = json.loads(record_path(job, plan).read_text(encoding="utf-8"))
-        return record if isinstance(record["rows"], list) and isinstance(record["files"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    return _read(record_path(job, plan))
+
+
+def other_records(jobs: Sequence[Job], plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the records of all images in the folder of the results but those of ``jobs``."""
+    own = {record_path(job, plan) for job in jobs}
+    found = map(_read, (path for path in (plan.folder / RECORDS).rglob("*.json") if path not in own))
+    yield from (record for record in found if record is not None)
 
 
 def unfinished(jobs: Sequence[Job], plan: Plan) -> list[Job]:
@@ -167,6 +152,14 @@ def state_of(job: Job) -> State:
             continue
         found.append([status.st_size, status.st_mtime_ns, status.st_ino])
     return found
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        return record if isinstance(record["rows"], list) and isinstance(record["files"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _is_finished(job: Job, plan: Plan) -> bool:

@@ -51,11 +51,15 @@ def find_remote(address: str) -> dict[Place, Remote]:
         store, path = _store(address)
         is_pattern = any(sign in path for sign in "*?[")
         found = store.glob(path, detail=True) if is_pattern else store.find(path, detail=True)
-    files = {name: facts for name, facts in found.items() if facts.get("type") == "file" and is_image(name)}
+    plain = re.split(r"[*?\[]", path)[0].rpartition("/")[0] if is_pattern else path
+    base = str(PurePosixPath(path).parent) if path in found else plain
+    files = {
+        name: facts
+        for name, facts in found.items()
+        if facts.get("type") == "file" and is_image(name) and not _is_hidden(name, base)
+    }
     if not files:
         raise MissingFileError(f"expected images ({', '.join(IMAGE_SUFFIXES)}), but {address!r} holds none.")
-    plain = re.split(r"[*?\[]", path)[0].rpartition("/")[0] if is_pattern else path
-    base = str(PurePosixPath(path).parent) if path in files else plain
     return {
         Place(_place(protocol, name), _place(protocol, base)): _remote(store.unstrip_protocol(name), files[name])
         for name in sorted(files, key=natural_order)
@@ -78,6 +82,11 @@ def local_copy(remote: Remote) -> Iterator[Path]:
             yield path
         except UserError as error:
             raise DataError(str(error).replace(str(path), remote.address)) from error
+
+
+def _is_hidden(name: str, base: str) -> bool:
+    """Tell whether a file, or a folder that holds it below what was given, begins with a point."""
+    return any(part.startswith(".") for part in PurePosixPath(name).relative_to(base).parts)
 
 
 def _store(address: str) -> Any:

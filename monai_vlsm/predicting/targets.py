@@ -17,6 +17,8 @@ TABLE = "results.csv"
 PAGE = "results.html"
 SHEET = "overlays.png"
 LABELS = "labels.json"
+LABEL_MAP = "_labels."
+"""Stands in the name of a label map, before its suffix."""
 _OF_THE_RUN = (TABLE, PAGE, SHEET, LABELS)
 OVERLAYS = "overlays"
 """Folder of the overlays."""
@@ -58,7 +60,7 @@ def targets_of(job: Job, plan: Plan) -> Targets:
     return Targets(
         masks=tuple(f"{name}_{slug}{suffix}" for slug in slugs),
         probabilities=tuple(f"{name}_{slug}_probability{suffix}" for slug in slugs) if plan.probabilities else (),
-        label_map=f"{name}_labels{suffix}" if plan.label_map else None,
+        label_map=f"{name}{LABEL_MAP}{suffix[1:]}" if plan.label_map else None,
         seg=f"{name}_seg.dcm" if plan.dicom_seg and is_dicom_source(job.source) else None,
         overlay=f"{OVERLAYS}/{name}.png" if job.shown else None,
         thumbnail=f"{THUMBNAILS}/{name}.jpg" if plan.thumbnails else None,

@@ -11,7 +11,7 @@ import pytest
 from PIL import EpsImagePlugin, Image
 
 from monai_vlsm.data.check.files import read_files
-from monai_vlsm.data.pictures import digest_of_pixels
+from monai_vlsm.data.pictures import digest_of_pixels, write_mask
 from monai_vlsm.data.sets.raw import open_raw_picture, read_mask
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms import load_image
@@ -102,3 +102,14 @@ def test_prepare_and_check_take_the_same_pictures_for_equal(tmp_path, save, suff
 def test_pictures_that_differ_have_other_digests():
     shapes = (NOISE, NOISE.transpose(1, 0, 2), NOISE[..., ::-1], NOISE[..., :1], NOISE.reshape(30, 20, 3))
     assert len(set(map(digest_of_pixels, shapes))) == len(shapes)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 3000), (3000, 1), (37, 50)])
+def test_a_written_mask_is_a_gray_picture_that_is_read_back_equal(tmp_path, shape):
+    mask = np.random.default_rng(1).random(shape[::-1]).T > 0.5
+    write_mask(mask, tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as picture:
+        picture.verify()
+    with Image.open(tmp_path / "x.png") as picture:
+        assert picture.mode == "L"
+        np.testing.assert_array_equal(np.asarray(picture), np.where(mask, 255, 0))

@@ -83,6 +83,13 @@ def test_the_frames_of_a_volume_are_in_the_order_of_its_slices(tmp_path, step):
     assert order == list(range(len(SLICES))) * 3
 
 
+def test_slices_with_gaps_keep_their_thickness_and_their_distance(tmp_path):
+    files = write_series(tmp_path / "s", SliceThickness=3, SpacingBetweenSlices=5)
+    write_seg(tmp_path / "seg.dcm", random_segments(read_dicom(files)[0].shape), files)
+    (measures,) = dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert (measures.SliceThickness, measures.SpacingBetweenSlices) == (3, 5)
+
+
 def test_a_volume_is_put_together_where_its_image_is(tmp_path, series):
     segments = random_segments(read_dicom(series)[0].shape)[:1]
     write_seg(tmp_path / "seg.dcm", segments, series)

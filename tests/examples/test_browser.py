@@ -73,6 +73,24 @@ def test_the_page_makes_of_logits_what_the_runtime_makes(both):
     assert both[0]["presence"] == pytest.approx(presence_score(expected, **SCORE), abs=1e-5)
 
 
+def test_the_page_rounds_halves_as_the_runtime(both):
+    """0.003 of 1,500 pixels are four and a half."""
+    first = resized(LOGITS, (50, 600), antialias=False).ravel()[:1500].reshape(30, 50)
+    assert both[0]["halves"] == pytest.approx(presence_score(first, **SCORE), abs=1e-5)
+
+
+def test_a_page_whose_model_is_missing_says_so_whatever_is_clicked(tmp_path):
+    if not shutil.which("node"):
+        pytest.skip("node is not installed")
+    for name in ("app.js", "runtime.js"):
+        shutil.copy(PAGE / name, tmp_path)
+    (tmp_path / "package.json").write_text('{"type": "module"}')
+    (tmp_path / "ort.wasm.min.mjs").write_text("export const env = { wasm: {} };")
+    script = Path(__file__).with_name("clicks.mjs")
+    done = subprocess.run(["node", script, tmp_path], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines() == ["Error: model/card.json is not beside this page"] * 4, done.stderr
+
+
 def test_the_page_empties_masks_of_what_is_not_there(both):
     assert any(both[0]["mask"])
     assert not any(both[0]["empty"])

@@ -16,6 +16,7 @@ console.log(
     inputs,
     resized: Array.from(own),
     presence: presenceScore(own, height, width, asked.card.mask.score),
+    halves: presenceScore(own.subarray(0, 1500), 30, 50, asked.card.mask.score),
     mask: Array.from(maskOf({ probability: own, presence: 0.5 }, 0.25, 0.4)),
     empty: Array.from(maskOf({ probability: own, presence: 0.5 }, 0.25, 0.6)),
   }),

@@ -6,11 +6,22 @@ from golden.make_golden import small_config, small_model
 from networks.installed import installed
 from torch.export import Dim
 
-from monai_vlsm.networks import METHODS, Backbone, adapter_state_dict, build_network, load_checkpoint, save_adapters
+from monai_vlsm.networks import (
+    METHODS,
+    Backbone,
+    adapter_state_dict,
+    build_network,
+    load_adapter_state_dict,
+    load_checkpoint,
+    save_adapters,
+    trained_parameters,
+)
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 TRAINED = [method for method in METHODS if method != "zero_shot"]
 OF_CLIPSEG = [method for method in TRAINED if issubclass(METHODS[method].network_class, CLIPSegNetwork)]
+
+MEAN = "boundary_enhancer.layers.1.running_mean"
 
 every_method = pytest.mark.parametrize("method", installed(TRAINED))
 every_kind = pytest.mark.parametrize("method", installed([*OF_CLIPSEG, "unet"]))
@@ -45,7 +56,7 @@ def trained_step(network, batch):
 def test_method_has_the_size_of_its_source(full_size_backbone, method, settings, number):
     with torch.device("meta"):
         network = build_network(method, full_size_backbone, **settings)
-    assert sum(tensor.numel() for tensor in adapter_state_dict(network).values()) == number
+    assert sum(tensor.numel() for tensor in trained_parameters(network)) == number
 
 
 @every_method
@@ -53,8 +64,8 @@ def test_exactly_what_is_trained_receives_gradient(small_backbone, batch, method
     network = build_network(method, small_backbone)
     network(**batch).square().mean().backward()
     with_gradient = {name for name, p in network.named_parameters() if p.grad is not None}
-    unread = {name for name in adapter_state_dict(network) if name.startswith(network.unread)}
-    assert with_gradient == set(adapter_state_dict(network)) - unread
+    trained = {name for name, p in network.named_parameters() if p.requires_grad}
+    assert with_gradient == {name for name in trained if not name.startswith(network.unread)}
 
 
 @every_kind
@@ -66,6 +77,23 @@ def test_file_gives_another_network_what_was_trained(small_backbone, batch, meth
     load_checkpoint(other, tmp_path / "model.pt")
     assert torch.equal(other(**batch), source(**batch))
     assert not torch.equal(other(**batch), before), "nothing was trained: the test cannot fail"
+
+
+@pytest.mark.parametrize("method", ["telescopic", "attention_unet"])
+def test_statistics_of_batch_norms_travel_with_what_is_trained(small_backbone, batch, method):
+    source, other = build_network(method, small_backbone).train(), build_network(method, small_backbone)
+    source(**batch)
+    load_adapter_state_dict(other, adapter_state_dict(source))
+    assert torch.equal(other.eval()(**batch), source.eval()(**batch))
+
+
+def test_tensors_without_statistics_of_batch_norms_are_taken_and_leave_them(small_backbone, batch):
+    source, network = build_network("telescopic", small_backbone), build_network("telescopic", small_backbone).train()
+    network(**batch)
+    before = network.get_buffer(MEAN).clone()
+    load_adapter_state_dict(network, {name: p for name, p in source.named_parameters() if p.requires_grad})
+    assert before.any()
+    assert torch.equal(network.get_buffer(MEAN), before)
 
 
 @every_kind

@@ -179,7 +179,7 @@ def test_a_full_disk_is_no_error_of_the_image_and_leaves_no_record(predictor, pl
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(write, "save_volume", fail)
-    monkeypatch.setattr(Image.Image, "save", fail)
+    monkeypatch.setattr(write, "write_mask", fail)
     with pytest.raises(DataError, match="the disk is full"):
         segment_case(predictor, job_of(image, "cyst"), plan)
     assert read_record(job_of(image), plan) is None

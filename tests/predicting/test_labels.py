@@ -11,8 +11,9 @@ import pytest
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.jobs import Ask, Job
 from monai_vlsm.predicting.labels import color_of, paint_order, require_known_labels, write_labels
+from monai_vlsm.predicting.records import write_record
 from monai_vlsm.predicting.sources import Source
-from monai_vlsm.predicting.targets import LABELS
+from monai_vlsm.predicting.targets import LABELS, targets_of
 
 
 def jobs(**values: int) -> list[Job]:
@@ -49,11 +50,31 @@ def test_other_labels_of_the_folder_are_kept_where_one_is_replaced(plan):
     assert told(plan) == {1: "cyst", 5: "tool"}
 
 
-def test_labels_of_something_else_are_replaced(plan):
-    plan.folder.mkdir()
-    (plan.folder / LABELS).write_text('{"labels": 5}')
+def test_a_value_keeps_its_meaning_as_long_as_a_label_map_of_another_image_has_it(plan):
     write_labels(jobs(polyp=1), plan)
+    (other,) = jobs(polyp=1)
+    other = replace(other, source=Source((Path("/data/b.png"),), "b"))
+    for file in targets_of(other, plan).all():
+        (plan.folder / file).touch()
+    write_record(other, plan, [{}], 0, None)
+    with pytest.raises(DataError, match=r"value 1 is 'polyp'.* \(the label map of '/data/b\.png' stays\)"):
+        require_known_labels(jobs(tool=1), replace(plan, overwrite=True))
+    require_known_labels([other, *jobs(tool=2)], replace(plan, overwrite=True))
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"labels": 5}', '{"labels": [{"value": "x"}]}'])
+def test_labels_that_cannot_be_read_are_not_replaced_unless_that_is_asked_for(plan, content):
+    plan.folder.mkdir()
+    (plan.folder / LABELS).write_text(content)
+    with pytest.raises(DataError, match="does not tell which labels"):
+        require_known_labels(jobs(polyp=1), plan)
+    write_labels(jobs(polyp=1), replace(plan, overwrite=True))
     assert told(plan) == {1: "polyp"}
+
+
+def test_without_label_maps_there_are_no_names_of_values(plan):
+    write_labels(jobs(polyp=1), replace(plan, label_map=False))
+    assert not plan.folder.exists()
 
 
 def test_more_labels_than_a_map_has_room_for_are_refused(plan):

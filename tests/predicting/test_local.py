@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from dataclasses import replace
 from functools import partial
 
@@ -62,6 +63,14 @@ def test_a_full_disk_ends_the_run(run_local, jobs, plan, monkeypatch):
     monkeypatch.setattr(local, "write_case", fail)
     with pytest.raises(DataError, match="the disk is full"):
         run_local(jobs, plan)
+
+
+def test_values_of_label_maps_have_names_before_there_is_one(run_local, jobs, plan, monkeypatch):
+    monkeypatch.setattr(local, "answer_case", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run_local(jobs, replace(plan, label_map=True))
+    names = [label["name"] for label in json.loads((plan.folder / "labels.json").read_text())["labels"]]
+    assert names == ["cyst", "mass"]
 
 
 def test_whoever_breaks_it_off_is_told_how_to_go_on(run_local, jobs, plan, monkeypatch):

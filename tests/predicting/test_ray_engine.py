@@ -61,8 +61,9 @@ def jobs(images) -> list:
 
 
 def predict(images, bundle, out, *options) -> int | None:
-    command = ["predict", str(images), f"file://{images / '0.png'}", "--bundle", str(bundle), "--out", str(out)]
-    return main([*command, "--prompt", "a lesion", "--prompt", "a bright ring", "--threads", "1", *options])
+    asked = [str(images), f"file://{images / '0.png'}", "--prompt", "a lesion", "--prompt", "a bright ring"]
+    wanted = ["--bundle", str(bundle), "--out", str(out), "--label-map", "--threads", "1"]
+    return main(["predict", *asked, *wanted, *options])
 
 
 def table(out: Path) -> list[dict[str, str]]:
@@ -186,6 +187,17 @@ def test_a_worker_leaves_alone_what_is_finished(plan, jobs, monkeypatch):
     assert answers(plan, jobs[0]) == [""]
     monkeypatch.setattr(Worker, "segment", None)
     assert answers(plan, jobs[0]) == [""]
+
+
+def test_a_worker_that_lived_longer_than_its_run_leaves_the_folder_alone(plan, jobs):
+    (failure,) = answers(replace(plan, owner="a run that was killed"), jobs[0])
+    assert "has ended: nothing more is written" in failure
+    assert not plan.folder.exists()
+
+
+def test_one_gpu_of_several_is_refused(plan, jobs):
+    with pytest.raises(DataError, match=r"'cuda:1' is one of several: say --device cuda"):
+        run_ray(jobs, replace(plan, device="cuda:1"))
 
 
 def test_an_image_that_kills_is_not_tried_again_in_the_same_run(plan, jobs, monkeypatch):

@@ -11,7 +11,7 @@ from predicting.conftest import read_results, write_picture
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.case import answer_case, read_case, segment_case, write_case
 from monai_vlsm.predicting.jobs import make_jobs
-from monai_vlsm.predicting.records import COLUMNS, only_writer, record_path, unfinished, write_results
+from monai_vlsm.predicting.records import COLUMNS, record_path, unfinished, write_results
 from monai_vlsm.predicting.sources import find_sources
 
 
@@ -131,23 +131,3 @@ def test_an_image_that_changes_after_it_was_read_is_not_finished(jobs, predictor
 def test_an_image_without_a_record_has_failed(jobs, plan):
     plan.folder.mkdir()
     assert set(write_results(jobs, plan).values()) == {"it was not segmented"}
-
-
-def test_a_second_run_into_the_folder_is_refused(plan):
-    with only_writer(plan):
-        second = only_writer(plan)
-        with pytest.raises(DataError, match=r"a prediction writes into .* process .* --out"):
-            second.__enter__()
-
-
-def test_a_run_that_begins_removes_the_table_and_what_killed_ones_left(done, plan):
-    write_results(done, plan)
-    part = plan.folder / "more" / ".0123456789abcdef.part.c_cyst.png"
-    part.touch()
-    other = plan.folder / "more" / ".movie.part.mp4"
-    other.touch()
-    with only_writer(plan):
-        assert not part.exists()
-        assert other.exists(), "it is another program's"
-        assert not (plan.folder / "results.csv").exists()
-    assert left(done, plan) == []

@@ -18,12 +18,13 @@ from monai_vlsm.predicting.sources import find_sources
 
 @pytest.fixture
 def store(pictures):
-    """A store in memory, with three pictures, a text and one hidden file in the folder ``images``."""
+    """A store in memory, with three pictures, a text and two hidden files in the folder ``images``."""
     memory = fsspec.filesystem("memory")
     for path in (path for path in pictures.rglob("*") if path.is_file()):
         memory.pipe(f"/images/{path.relative_to(pictures).as_posix()}", path.read_bytes())
     memory.pipe("/images/notes.txt", b"")
     memory.pipe("/images/.hidden.png", b"")
+    memory.pipe("/images/.records/a.png", b"")
     yield memory
     memory.rm("/images", recursive=True)
 
