@@ -24,9 +24,11 @@ scripts/setup_env.sh
 python=.venv/bin/python
 $python -m ruff format --check .
 $python -m ruff check .
-$python -m mypy
+start_beside $python -m mypy
+types=$!
 $python scripts/bundles/make.py --check
 $python -m sphinx -W --keep-going -q -b html docs build/docs
+wait "$types"
 # One thread per process: two processes with two spinning threads each are slower than none.
 export OMP_NUM_THREADS=1
 # In the order of the files: the few tests of the longest files would come last, and one of the two workers would wait.

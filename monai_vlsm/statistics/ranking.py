@@ -7,10 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.statistics.intervals import Floats
+
+Ranks = NDArray[np.intp]
 
 
 def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
@@ -20,9 +21,7 @@ def auroc(scores: Sequence[float], positive: Sequence[bool]) -> float:
         DataError: if a score is not finite, or all cases are of one kind.
     """
     numbers, truth = _checked(scores, positive)
-    positives = int(truth.sum())
-    above = rankdata(numbers)[truth].sum() - positives * (positives + 1) / 2
-    return float(above / (positives * (len(truth) - positives)))
+    return chance_above(ranks_of(numbers), truth)
 
 
 def highest_cut(scores: Sequence[float], positive: Sequence[bool], sensitivity: float = 0.95) -> float:
@@ -69,11 +68,28 @@ def risk_coverage(risk: Sequence[float], score: Sequence[float]) -> tuple[Floats
     risks, scores = np.asarray(risk, dtype=float), np.asarray(score, dtype=float)
     _require_finite(risks, len(scores), "risk")
     _require_finite(scores, len(risks), "score")
-    _, tied = np.unique(-scores, return_inverse=True)
-    shared = np.bincount(tied, risks) / np.bincount(tied)
-    kept = np.arange(1, len(risks) + 1)
-    mean_risk = np.cumsum(shared[np.sort(tied)]) / kept
-    return kept / len(risks), mean_risk, float(mean_risk.mean())
+    mean_risk = mean_risks(risks, ranks_of(-scores))
+    return np.arange(1, len(risks) + 1) / len(risks), mean_risk, float(mean_risk.mean())
+
+
+def ranks_of(values: Floats) -> Ranks:
+    """Return the place of each value (N,) among the different ones, from 0; drawn cases keep theirs."""
+    return np.unique(values, return_inverse=True)[1]
+
+
+def chance_above(ranks: Ranks, positive: NDArray[np.bool_]) -> float:
+    """Return :func:`auroc` by ranks (N,), for cases of both kinds."""
+    found = np.bincount(ranks[positive], minlength=ranks.max() + 1)
+    others = np.bincount(ranks) - found
+    below = np.cumsum(others) - others / 2
+    return float(found @ below / (found.sum() * others.sum()))
+
+
+def mean_risks(risk: Floats, ranks: Ranks) -> Floats:
+    """Return the mean risk (N,) of :func:`risk_coverage` by ranks (N,) of how uncertain each case is."""
+    tied = np.bincount(ranks)
+    shared = np.bincount(ranks, risk) / np.maximum(tied, 1)
+    return np.cumsum(np.repeat(shared, tied)) / np.arange(1, len(risk) + 1)
 
 
 def _checked(scores: Sequence[float], positive: Sequence[bool]) -> tuple[Floats, NDArray[np.bool_]]:

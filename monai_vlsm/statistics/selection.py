@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_vlsm.statistics.intervals import CONFIDENCE, RANKED_RESAMPLES, Floats, numbered, resampled
-from monai_vlsm.statistics.ranking import auroc, risk_coverage
+from monai_vlsm.statistics.ranking import Ranks, chance_above, mean_risks, ranks_of
 
 BAD_DICE = 0.5
 """A mask with less is a bad one, which a score should find."""
@@ -41,18 +41,18 @@ def rank_cases(
     """
     table = np.stack([np.asarray(values, dtype=float) for values in (dice, *scores.values())])
     kept = np.isfinite(table).all(axis=0)
-    risk, values = 1 - table[0, kept], table[1:, kept]
+    risk, ranks = 1 - table[0, kept], np.stack([ranks_of(-values) for values in table[1:, kept]])
     _, units = numbered(groups, len(kept))
     result = {"cases": len(risk), "left_out": len(kept) - len(risk), "bad": int(_is_bad(risk).sum())}
     if not len(risk):
         return result
-    measured = _measure(risk, values)
-    drawn = [_measure(risk[at], values[:, at]) for at in resampled(units[kept], resamples, seed)]
+    measured = _measure(risk, ranks)
+    drawn = [_measure(risk[at], ranks[:, at]) for at in resampled(units[kept], resamples, seed)]
     draws = np.array(drawn).reshape(-1, *measured.shape)
     return {
         **result,
         "area_at_random": float(risk.mean()),
-        "least_area": risk_coverage(risk.tolist(), (-risk).tolist())[2],
+        "least_area": float(mean_risks(risk, ranks_of(risk)).mean()),
         "scores": {
             name: {
                 **_told(measured[at], draws[:, at]),
@@ -63,14 +63,11 @@ def rank_cases(
     }
 
 
-def _measure(risk: Floats, values: Floats) -> Floats:
+def _measure(risk: Floats, ranks: Ranks) -> Floats:
     """Return area and AUROC, or NaN, of each score: (scores, 2)."""
     bad = _is_bad(risk)
     found = 0 < bad.sum() < len(bad)
-    areas = [risk_coverage(risk.tolist(), score.tolist())[2] for score in values]
-    return np.array(
-        [(area, auroc((-s).tolist(), bad.tolist()) if found else np.nan) for area, s in zip(areas, values, strict=True)]
-    )
+    return np.array([(mean_risks(risk, own).mean(), chance_above(own, bad) if found else np.nan) for own in ranks])
 
 
 def _told(measured: Floats, draws: Floats) -> dict[str, Any]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
+from functools import partial
+from types import ModuleType
 
 import pytest
 import torch
 from bundles.quick import QUICK, ROOT
+from forked import die, end_of_fork
 from monai.bundle import run
+
+from monai_vlsm.handlers import GradientClipper, checkpoint_saver, training_state
+from monai_vlsm.networks.saving import save_whole
 
 EPOCHS = 3
 
@@ -21,51 +25,39 @@ def settings(root, phantom) -> dict:
     return {**QUICK, "batch_size": 1, "max_epochs": EPOCHS, **folders}
 
 
-def command(root, phantom) -> list[str]:
-    options = [text for key, value in settings(root, phantom).items() for text in (f"--{key}", str(value))]
-    return ["run", "training", "--config_file", str(root / "configs" / "train.json"), *options]
+def die_in_an_epoch(patch: pytest.MonkeyPatch) -> None:
+    """Die in the second step of the second epoch."""
+    clip = GradientClipper.__call__
+
+    def clip_and_die(self, engine):
+        clip(self, engine)
+        if engine.state.iteration == engine.state.epoch_length + 2:
+            die()
+
+    patch.setattr(GradientClipper, "__call__", clip_and_die)
 
 
-IN_AN_EPOCH = """
-from monai_vlsm.handlers import GradientClipper
-clip = GradientClipper.__call__
-def clip_and_die(self, engine):
-    clip(self, engine)
-    if engine.state.iteration == engine.state.epoch_length + 2:
-        os.kill(os.getpid(), signal.SIGKILL)
-GradientClipper.__call__ = clip_and_die
-"""
-"""Dies in the second step of the second epoch."""
+def die_while_writing(patch: pytest.MonkeyPatch, module: ModuleType, first: bool) -> None:
+    """Die when half of a file is written: the first one, or the first one that replaces another."""
 
-WHILE_WRITING = """
-import torch
-from monai_vlsm.handlers import MODULE
-from monai_vlsm.networks.saving import save_whole
-def write_half(content, file):
-    file.write(b"half of it")
-    file.flush()
-    os.kill(os.getpid(), signal.SIGKILL)
-def save_and_die(content, path):
-    if os.path.exists(path) or EARLY:
-        torch.save = write_half
-    save_whole(content, path)
-MODULE.save_whole = save_and_die
-"""
+    def write_half(content, file):
+        file.write(b"half of it")
+        file.flush()
+        die()
+
+    def save_and_die(content, path):
+        if first or os.path.exists(path):
+            patch.setattr(torch, "save", write_half)
+        save_whole(content, path)
+
+    patch.setattr(module, "save_whole", save_and_die)
+
 
 DEATHS = {
-    "in an epoch": IN_AN_EPOCH,
-    "while the first model is written": WHILE_WRITING.replace("MODULE", "checkpoint_saver").replace("EARLY", "True"),
-    "while the second state is written": WHILE_WRITING.replace("MODULE", "training_state").replace("EARLY", "False"),
+    "in an epoch": die_in_an_epoch,
+    "while the first model is written": partial(die_while_writing, module=checkpoint_saver, first=True),
+    "while the second state is written": partial(die_while_writing, module=training_state, first=False),
 }
-
-
-def run_and_die(death: str, arguments: list[str]) -> None:
-    script = f"import os, runpy, signal\n{death}\nrunpy.run_module('monai.bundle', run_name='__main__')"
-    # One thread, as the tests have: the order of sums is part of the weights.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", script, *arguments]
-    killed = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr[-2000:]
 
 
 def train(root, phantom, **options) -> dict:
@@ -86,9 +78,13 @@ def whole(tmp_path_factory, phantom):
 
 
 @pytest.mark.parametrize("death", DEATHS.values(), ids=list(DEATHS))
-def test_a_killed_run_resumes_to_the_same_weights_and_leaves_nothing_unfinished(death, bundle, phantom, whole):
+def test_a_killed_run_resumes_to_the_same_weights_and_leaves_nothing_unfinished(
+    death, bundle, phantom, whole, monkeypatch
+):
     root = bundle("phantom")
-    run_and_die(death, command(root, phantom))
+    with monkeypatch.context() as patch:
+        death(patch)
+        assert end_of_fork(lambda: train(root, phantom)) == -signal.SIGKILL
     resumed = train(root, phantom, resume=True)
     weights, other = (state["objects"]["network"] for state in (whole, resumed))
     assert weights

@@ -21,7 +21,7 @@ from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.predictor import Predictor
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def train(phantom):
     def start(root, **options):
         run(
@@ -55,6 +55,33 @@ def root(bundle):
     return bundle("phantom")
 
 
+@pytest.fixture(scope="module")
+def new_root(tmp_path_factory):
+    """Return copies of the bundle that tests share."""
+
+    def copy() -> Path:
+        root = tmp_path_factory.mktemp("shared") / "phantom"
+        return Path(
+            shutil.copytree(ROOT / "bundles" / "phantom", root, ignore=shutil.ignore_patterns("eval", "models"))
+        )
+
+    return copy
+
+
+@pytest.fixture(scope="module")
+def trained_root(new_root, train):
+    """A bundle that was trained for an epoch; for tests that do not change it."""
+    root = new_root()
+    train(root)
+    return root
+
+
+@pytest.fixture
+def trained(trained_root, tmp_path):
+    """A copy of such a bundle, in which training goes on."""
+    return Path(shutil.copytree(trained_root, tmp_path / "trained" / "phantom"))
+
+
 def same_weights(state, other):
     weights = state["objects"]["network"]
     return bool(weights) and all(
@@ -65,8 +92,10 @@ def same_weights(state, other):
 # Methods
 
 
-@pytest.fixture
-def shallow(root, train):
+@pytest.fixture(scope="module")
+def shallow(new_root, train):
+    """A trained bundle, which tests only add to."""
+    root = new_root()
     train(root, method="shallow", bottleneck=7)
     return root
 
@@ -79,7 +108,7 @@ def test_shallow_adapters_are_trained_and_the_model_knows_it(shallow):
 
 def test_evaluation_reads_method_and_settings_from_the_model(shallow, phantom):
     configs = [str(shallow / "configs" / f"{name}.json") for name in ("train", "evaluate")]
-    run(run_id="evaluating", config_file=configs, bundle_root=str(shallow), dataset_dir=phantom, **QUICK)
+    run(run_id="evaluating", config_file=configs, bundle_root=str(shallow), dataset_dir=phantom, overlays=0, **QUICK)
     summary = json.loads((shallow / "eval" / "test_p1" / "summary.json").read_text())
     assert summary["images"] > 0
 
@@ -109,7 +138,7 @@ def test_what_gets_no_gradient_ends_the_training_with_its_name(root, message_of,
 def test_network_without_text_is_used_like_any_other(root, train, phantom, tmp_path):
     train(root, method="unet")
     configs = [str(root / "configs" / f"{name}.json") for name in ("train", "evaluate")]
-    run(run_id="evaluating", config_file=configs, bundle_root=str(root), dataset_dir=phantom, **QUICK)
+    run(run_id="evaluating", config_file=configs, bundle_root=str(root), dataset_dir=phantom, overlays=0, **QUICK)
     assert json.loads((root / "eval" / "test_p1" / "summary.json").read_text())["images"] > 0
     predictor = Predictor.from_bundle(root, "tiny").set_image(next(Path(phantom, "images").iterdir()))
     assert np.array_equal(predictor.predict("tumor").probability, predictor.predict("cyst").probability)
@@ -151,16 +180,6 @@ def test_another_setting_is_refused_by_name_when_training_goes_on(trained_root, 
     assert (trained_root / "models" / "model.pt").read_bytes() == before
 
 
-@pytest.fixture(scope="module")
-def trained_root(tmp_path_factory, phantom):
-    """A bundle that was trained for an epoch; for tests that do not change it."""
-    root = tmp_path_factory.mktemp("trained") / "phantom"
-    shutil.copytree(ROOT / "bundles" / "phantom", root, ignore=shutil.ignore_patterns("eval", "models"))
-    config = str(root / "configs" / "train.json")
-    run(run_id="training", config_file=config, bundle_root=str(root), dataset_dir=phantom, **QUICK)
-    return root
-
-
 @pytest.mark.parametrize(
     ("name", "value", "found"),
     [
@@ -171,44 +190,46 @@ def trained_root(tmp_path_factory, phantom):
         ("max_epochs", 3, lambda state: state["epoch"]),
     ],
 )
-def test_a_setting_that_can_change_is_applied_when_training_goes_on(root, train, name, value, found):
-    train(root)
+def test_a_setting_that_can_change_is_applied_when_training_goes_on(trained, train, name, value, found):
     options = {"max_epochs": 2, "early_stop_patience": 50, name: value}
-    assert found(train(root, resume=True, **options)) == value
+    assert found(train(trained, resume=True, **options)) == value
 
 
 # The model of an earlier training
 
 
-def test_a_new_training_keeps_the_model_and_the_state_of_the_one_before(root, train):
-    train(root)
-    before = (root / "models" / "model.pt").read_bytes()
-    train(root, seed=7)
-    (older,) = (root / "models" / "older").iterdir()
-    assert older.read_bytes() == before
-    assert (root / "models" / "model.pt").read_bytes() != before
-    assert torch.load(root / "eval" / "training_state.older.pt", weights_only=True)["settings"]["seed"] == 42
-
-
-def test_a_model_that_was_kept_can_be_evaluated(root, train, phantom):
-    train(root)
+@pytest.fixture(scope="module")
+def replaced(tmp_path_factory, trained_root, train):
+    """A bundle whose model was replaced by that of another training."""
+    root = Path(shutil.copytree(trained_root, tmp_path_factory.mktemp("replaced") / "phantom"))
     train(root, seed=7, method="shallow")
-    (older,) = (root / "models" / "older").iterdir()
-    configs = [str(root / "configs" / f"{name}.json") for name in ("train", "evaluate")]
-    options = {"bundle_root": str(root), "dataset_dir": phantom, "checkpoint": str(older), **QUICK}
+    return root
+
+
+def test_a_new_training_keeps_the_model_and_the_state_of_the_one_before(replaced, trained_root):
+    (older,) = (replaced / "models" / "older").iterdir()
+    before = (trained_root / "models" / "model.pt").read_bytes()
+    assert older.read_bytes() == before
+    assert (replaced / "models" / "model.pt").read_bytes() != before
+    assert torch.load(replaced / "eval" / "training_state.older.pt", weights_only=True)["settings"]["seed"] == 42
+
+
+def test_a_model_that_was_kept_can_be_evaluated(replaced, phantom):
+    (older,) = (replaced / "models" / "older").iterdir()
+    configs = [str(replaced / "configs" / f"{name}.json") for name in ("train", "evaluate")]
+    options = {"bundle_root": str(replaced), "dataset_dir": phantom, "checkpoint": str(older), "overlays": 0, **QUICK}
     run(run_id="evaluating", config_file=configs, **options)
-    assert json.loads((root / "eval" / "test_p1" / "summary.json").read_text())["model"] == str(older)
+    assert json.loads((replaced / "eval" / "test_p1" / "summary.json").read_text())["model"] == str(older)
 
 
-def test_a_second_training_in_one_folder_is_refused_and_changes_nothing(root, train, message_of):
-    train(root)
-    before = (root / "models" / "model.pt").read_bytes()
-    lock = FolderLock(root / "models")
+def test_a_second_training_in_one_folder_is_refused_and_changes_nothing(trained_root, message_of):
+    before = (trained_root / "models" / "model.pt").read_bytes()
+    lock = FolderLock(trained_root / "models")
     lock.acquire()
-    assert "writes into" in message_of(root)
+    assert "writes into" in message_of(trained_root)
     lock.release()
-    assert (root / "models" / "model.pt").read_bytes() == before
-    assert not (root / "models" / "older").exists()
+    assert (trained_root / "models" / "model.pt").read_bytes() == before
+    assert not (trained_root / "models" / "older").exists()
 
 
 @SMALL_DISK

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import shutil
-import subprocess
-import sys
+import socket
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 from bundles.quick import QUICK, ROOT
+from forked import start_fork
 from monai.bundle import run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -30,16 +31,26 @@ def settings(root: Path, data: Path, epochs: int = EPOCHS) -> dict:
 
 
 def launch(root: Path, data: Path, **options) -> str:
-    """Train in two processes of this machine, and return what they print."""
-    configs = json.dumps([str(root / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")])
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m"]
-    command += ["monai.bundle", "run", "training", "--config_file", configs]
+    """Train in two processes of this machine, which torchrun would tell the same, and return what they print."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1], "WORLD_SIZE": 2}
+    configs = [str(root / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")]
     given = {name: value for name, value in {**settings(root, data), **options}.items() if name != "device"}
-    command += [text for key, value in given.items() for text in (f"--{key}", str(value))]
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
+
+    def train(rank: int) -> None:
+        own = {**told, "RANK": rank, "LOCAL_RANK": rank, "CUDA_VISIBLE_DEVICES": ""}
+        os.environ |= {name: str(value) for name, value in own.items()}
+        logging.root.manager.loggerDict.pop("epoch", None)  # it prints where an earlier test printed
+        run(run_id="training", config_file=configs, **given)
+
+    outputs = [root.parent / f"{rank}.txt" for rank in range(2)]
+    processes = [start_fork(partial(train, rank), output) for rank, output in enumerate(outputs)]
+    for process in processes:
+        process.join()
+    printed = "".join(output.read_text(encoding="utf-8") for output in outputs)
+    assert [process.exitcode for process in processes] == [0, 0], printed[-3000:]
+    return printed
 
 
 def state_of(root: Path) -> dict:

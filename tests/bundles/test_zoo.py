@@ -16,11 +16,12 @@ from bundles.quick import BUNDLE, QUICK, ROOT
 from monai.bundle import ckpt_export, download, load, run, verify_metadata
 from monai.bundle.utils import DEFAULT_MLFLOW_SETTINGS
 from monai.bundle.workflows import ConfigWorkflow
+from networks.installed import installed
 
 from monai_vlsm.__main__ import main
 from monai_vlsm.data import load_datalist
 from monai_vlsm.data.sets import BUNDLES
-from monai_vlsm.networks import CLIPSegDenseAdapter, load_checkpoint
+from monai_vlsm.networks import METHODS, CLIPSegDenseAdapter, build_network, load_checkpoint
 from monai_vlsm.networks.text import tokenize
 
 EVERY_BUNDLE = pytest.mark.parametrize("name", sorted(BUNDLES))
@@ -175,6 +176,21 @@ def test_torchscript_by_trace_gives_what_the_network_gives(name, trained, parse)
 
 
 # MONAI Label and tracking
+
+
+@pytest.mark.parametrize("method", installed(METHODS))
+def test_monai_label_gets_the_network_that_the_checkpoint_is_of(method, bundle, parse):
+    """Its server builds what inference.json says, and loads the file loosely: it passes over what does not fit."""
+    root = bundle(BUNDLE)
+    (root / "models").mkdir()
+    torch.save({"model": build_network(method, "tiny").state_dict()}, root / "models" / "model.pt")
+    network = parse(root, "inference", backbone="tiny").get_parsed_content("network_def")
+    saved = torch.load(root / "models" / "model.pt", weights_only=True)["model"]
+    network.load_state_dict(saved, strict=False)
+    loaded = network.state_dict()
+    assert network.method == method
+    assert loaded.keys() == saved.keys()
+    assert all(torch.equal(tensor, saved[name]) for name, tensor in loaded.items())
 
 
 def test_clients_are_shown_a_field_for_the_prompt(parse, bundle):

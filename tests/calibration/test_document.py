@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import json
 import os
-import subprocess
-import sys
+import signal
+from pathlib import Path
 
 import pytest
 from calibration.documents import DOCUMENT, document
+from forked import die, end_of_fork
 
 from monai_vlsm.calibration import IDENTITY, read_calibration, read_document
 from monai_vlsm.calibration.document import calibration_of, sha256_of, write_document
@@ -189,13 +190,9 @@ def test_a_calibration_that_cannot_be_is_not_written(path):
     assert [file.name for file in path.parent.iterdir()] == ["calibration.json"]
 
 
-def test_a_killed_writer_leaves_the_calibration_that_was_there(path):
+def test_a_killed_writer_leaves_the_calibration_that_was_there(path, monkeypatch):
     write_document(path, DOCUMENT)
-    code = (
-        "import os, sys, json; from pathlib import Path; from monai_vlsm.calibration import document\n"
-        "Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
-        "found = document.read_document(sys.argv[1]); document.write_document(sys.argv[1], {**found, 'date': 'later'})"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
-    assert done.returncode == -9
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        assert end_of_fork(lambda: write_document(path, {**DOCUMENT, "date": "later"})) == -signal.SIGKILL
     assert read_document(path) == DOCUMENT

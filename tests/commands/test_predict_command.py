@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import torch
 from bundle.trained import write_trained
 from calibration.documents import DOCUMENT, give_calibration
+from forked import die, end_of_fork
 from monai.bundle import ConfigParser
 from PIL import Image
 from predicting.conftest import read_results
@@ -24,6 +24,7 @@ from monai_vlsm.bundle import as_literal
 from monai_vlsm.bundle import open as bundle_open
 from monai_vlsm.errors import DataError, MissingFileError, UserError
 from monai_vlsm.networks import CLIPSegDenseAdapter
+from monai_vlsm.predicting import write
 from monai_vlsm.predictor import Predictor
 
 BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
@@ -306,28 +307,18 @@ def test_what_cannot_be_asked_is_told_before_anything_is_written(bundle, mixed, 
     assert not Path("masks").exists()
 
 
-KILLED = """
-import os, signal, sys
-from monai_vlsm.predicting import write
-from monai_vlsm.__main__ import main
-written = []
-original = write._write_mask
-def write_mask(*arguments):
-    written.append(1)
-    if len(written) == int(sys.argv[1]):
-        os.kill(os.getpid(), signal.SIGKILL)
-    original(*arguments)
-write._write_mask = write_mask
-main(sys.argv[2:])
-"""
-
-
-def test_what_was_killed_goes_on_where_it_was_and_nothing_is_torn(bundle, mixed):
+def test_what_was_killed_goes_on_where_it_was_and_nothing_is_torn(bundle, mixed, monkeypatch):
     """Killed between the two masks of the third image."""
     arguments = ["predict", str(mixed), "--bundle", str(bundle), "--prompt", "cyst", "--prompt", "mass"]
-    command = [sys.executable, "-c", KILLED, "6", *arguments]
-    killed = subprocess.run(command, check=False, capture_output=True)
-    assert killed.returncode == -signal.SIGKILL
+    write_mask, begun = write._write_mask, []
+
+    def write_or_die(*given):
+        begun.append(given)
+        return die() if len(begun) == 6 else write_mask(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "_write_mask", write_or_die)
+        assert end_of_fork(lambda: main(arguments)) == -signal.SIGKILL
     before = times()
     assert 4 <= len(before) < 8
     assert not Path("masks/results.csv").exists()

@@ -5,18 +5,17 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 from custom_data.drawn import gray, save_nifti, save_png, square
+from forked import die, end_of_fork
 from monai.bundle import ConfigParser
 from PIL import Image
 
-from monai_vlsm.custom_data import build, make_bundle
+from monai_vlsm.custom_data import build, make_bundle, writing
 from monai_vlsm.data import load_datalist, load_splits
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms import LoadMaskd, UprightView, load_image
@@ -401,23 +400,15 @@ def test_fractions_that_cannot_be_are_refused_before_anything_is_read(ask, polyp
         make(ask(polyps, fractions=(0.8, 0.3, 0.1)), polyps)
 
 
-def test_a_killed_run_leaves_no_result_and_the_next_one_is_whole(ask, polyps, tmp_path_factory):
-    script = tmp_path_factory.mktemp("script") / "kill.py"
-    script.write_text(
-        "import os, signal, sys\n"
-        "from monai_vlsm.custom_data import writing\n"
-        "from monai_vlsm.__main__ import main\n"
-        "original = writing._write_pair\n"
-        "def write_pair(request, pair, folder, written):\n"
-        "    if len(written.entries) == 5: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    original(request, pair, folder, written)\n"
-        "writing._write_pair = write_pair\n"
-        "main(sys.argv[1:])\n"
-    )
-    folders = ["--images", str(polyps / "images"), "--masks", str(polyps / "masks")]
-    command = [sys.executable, str(script), "new-bundle", "mine", *folders, "--class-name", "polyp"]
-    killed = subprocess.run(command, cwd=Path(build.__file__).parents[2], capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+def test_a_killed_run_leaves_no_result_and_the_next_one_is_whole(ask, polyps, monkeypatch):
+    write_pair = writing._write_pair
+
+    def write_or_die(request, pair, folder, written):
+        return die() if len(written.entries) == 5 else write_pair(request, pair, folder, written)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "_write_pair", write_or_die)
+        assert end_of_fork(lambda: make(ask(polyps), polyps)) == -signal.SIGKILL
     (left,) = (polyps / "data").iterdir()
     assert len(list(left.rglob("*.png"))) == 10
     long_ago = time.time() - 2 * 3600

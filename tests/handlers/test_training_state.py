@@ -2,6 +2,8 @@
 
 import logging
 import random
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -168,21 +170,31 @@ class Training:
         }
 
 
-@pytest.fixture
-def whole(tmp_path):
+@pytest.fixture(scope="module")
+def whole_folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(whole_folder):
     """A training that nothing interrupts."""
-    (tmp_path / "whole").mkdir()
-    return Training(tmp_path / "whole").run()
+    return Training(whole_folder).run()
+
+
+@pytest.fixture(scope="module")
+def broken_folder(tmp_path_factory):
+    """The folder of a training that broke off in its fourth epoch."""
+    folder = tmp_path_factory.mktemp("broken")
+    with pytest.raises(ConnectionError):
+        Training(folder, break_in=4).run()
+    return folder
 
 
 @pytest.fixture
-def broken(tmp_path):
-    """The folder of a training that broke off in its fourth epoch."""
-    (tmp_path / "broken").mkdir()
-    with pytest.raises(ConnectionError):
-        Training(tmp_path / "broken", break_in=4).run()
+def broken(broken_folder, tmp_path):
+    """A copy of that folder, and other random numbers."""
     set_determinism(seed=99)
-    return tmp_path / "broken"
+    return Path(shutil.copytree(broken_folder, tmp_path / "broken"))
 
 
 def test_a_resumed_training_ends_like_one_without_interruption(whole, broken):
@@ -196,9 +208,9 @@ def test_a_resumed_training_does_only_the_epochs_that_are_missing(whole, broken)
     assert resumed.scores == whole.scores[3:]
 
 
-def test_a_resumed_training_keeps_the_same_best_model(tmp_path, whole, broken):
+def test_a_resumed_training_keeps_the_same_best_model(whole, whole_folder, broken):
     Training(broken, resume=True).run()
-    expected, resumed = (torch.load(tmp_path / name / "model.pt", weights_only=True) for name in ("whole", "broken"))
+    expected, resumed = (torch.load(folder / "model.pt", weights_only=True) for folder in (whole_folder, broken))
     torch.testing.assert_close(resumed, expected, rtol=0, atol=0)
 
 
@@ -226,8 +238,8 @@ def test_a_training_is_resumed_exactly_with_other_processes_that_load_data(whole
     assert Training(broken, resume=True, num_workers=2).run().everything() == whole.everything()
 
 
-def test_a_finished_training_is_resumed_without_another_epoch(tmp_path, whole):
-    again = Training(tmp_path / "whole", resume=True).run()
+def test_a_finished_training_is_resumed_without_another_epoch(tmp_path, whole, whole_folder):
+    again = Training(shutil.copytree(whole_folder, tmp_path / "again"), resume=True).run()
     assert again.scores == []
     assert torch.equal(again.network[0].weight, whole.network[0].weight)
 

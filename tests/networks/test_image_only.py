@@ -7,8 +7,16 @@ import torch
 from networks.installed import installed
 
 from monai_vlsm.errors import DataError, UserError
-from monai_vlsm.networks import build_network
+from monai_vlsm.networks import build_network, load_checkpoint, save_adapters, trained_parameters
 from monai_vlsm.networks.nets import image_only
+
+SIZES = {
+    "unet": 1_979_009,
+    "unetpp": 2_410_657,
+    "attention_unet": 7_940_321,
+    "flexible_unet": 5_367_117,
+    "swin_unetr": 6_302_875,
+}
 
 every_architecture = pytest.mark.parametrize("architecture", installed(image_only.ARCHITECTURES))
 
@@ -36,6 +44,32 @@ def test_that_no_text_is_read_is_said(small_backbone, caplog):
     assert not network.reads_text
 
 
+@pytest.fixture(scope="module", params=installed(image_only.ARCHITECTURES))
+def twins(request, small_backbone):
+    """Two networks of an architecture."""
+    return [build_network(request.param, small_backbone) for _ in range(2)]
+
+
+def test_all_of_a_network_is_trained_and_nothing_of_it_is_another_ones(twins):
+    own, other = ({tensor.data_ptr() for tensor in network.parameters()} for network in twins)
+    assert len(own) == len(trained_parameters(twins[0]))
+    assert not own & other
+
+
+def test_file_gives_another_network_every_tensor(twins, tmp_path):
+    source, other = twins
+    saved, before = source.state_dict(), {name: tensor.clone() for name, tensor in other.state_dict().items()}
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in saved.items())
+    save_adapters(source, tmp_path / "model.pt")
+    loaded = load_checkpoint(other, tmp_path / "model.pt").state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in saved.items())
+
+
+def test_architecture_has_the_size_of_the_table(twins):
+    """Of docs/methods.md."""
+    assert sum(tensor.numel() for tensor in trained_parameters(twins[0])) == SIZES[twins[0].method]
+
+
 @every_architecture
 def test_sizes_that_the_architecture_cannot_halve_are_refused(small_backbone, architecture):
     network, multiple = build_network(architecture, small_backbone), image_only.ARCHITECTURES[architecture].multiple
@@ -45,7 +79,6 @@ def test_sizes_that_the_architecture_cannot_halve_are_refused(small_backbone, ar
 
 def test_backbone_is_not_in_it(unet):
     assert not hasattr(unet, "backbone")
-    assert sum(parameter.numel() for parameter in unet.parameters()) == 1_979_009
 
 
 def test_frozen_states_are_refused(unet, batch):

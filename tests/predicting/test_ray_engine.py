@@ -107,7 +107,6 @@ def test_a_killed_worker_costs_nothing_and_an_image_that_kills_is_named(cluster,
 DRIVER = """
 import pickle, sys
 import ray
-from predicting.conftest import read_results
 from predicting.ray_workers import Pretends
 from monai_vlsm.predicting import ray_engine
 ray_engine.Worker = Pretends
