@@ -22,10 +22,11 @@ from monai_vlsm.commands import (
     prepare,
     prompts,
     report,
+    tune,
 )
 from monai_vlsm.errors import DataError, find_message, is_full_disk, show_user_errors_plainly
 
-COMMANDS = (prepare, new_bundle, check, predict, compare, prompts, report, package, export, label_app, convert)
+COMMANDS = (prepare, new_bundle, check, tune, predict, compare, prompts, report, package, export, label_app, convert)
 # What a shell shows for a program that was ended by a closed pipe (128 + SIGPIPE).
 CLOSED_PIPE = 141
 

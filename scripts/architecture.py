@@ -14,13 +14,13 @@ DRAWING = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "runtime"),
-    ("data", "networks.blocks", "statistics"),
+    ("cluster", "data", "networks.blocks", "statistics"),
     ("data.sets", "data.check", "data.phantom", "dicom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),
     ("calibration",),
     ("inferers", "engines", "datasets", "custom_data"),
     ("handlers",),
-    ("exporting", "predictor", "reports"),
+    ("exporting", "predictor", "reports", "tuning"),
     ("predicting", "monai_label"),
     (PACKAGE, "commands"),
     ("__main__",),

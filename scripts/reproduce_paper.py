@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from quickstart import keep_quiet
-from reproduce.plan import PROTOCOLS, Cell, Protocol, cells, chosen_folders, description, richest_level, tests
-from reproduce.running import Runner
+from reproduce.plan import PROTOCOLS, Protocol, cells, chosen_folders, description, richest_level, tests
+from reproduce.running import Part, Runner, by_ray, one_by_one
 from reproduce.tables import efficiency_table, generalization_table, paper_table
 
+from monai_vlsm.commands import count
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.errors import find_message, show_user_errors_plainly, with_causes
+from monai_vlsm.errors import show_user_errors_plainly
 from monai_vlsm.networks import METHODS
 from monai_vlsm.networks.backbone import resolve_name
 
@@ -49,6 +50,10 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--seeds", nargs="+", type=int, default=[41, 42, 43], help="(default: the paper's, 41 42 43)")
     parser.add_argument("--out", type=Path, default=Path("reproduced"), help="of everything (default: %(default)s)")
     parser.add_argument("--table-only", action="store_true", help="print what is finished, and train nothing")
+    engine = parser.add_argument_group("where it is computed (docs/scale.md)")
+    engine.add_argument("--engine", choices=("local", "ray"), default="local", help="one process, or several by Ray")
+    engine.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
+    engine.add_argument("--workers", type=count, help="networks at once (default: one per GPU, else per four cores)")
     trial = parser.add_argument_group("to try the script; numbers are not comparable then")
     trial.add_argument("--backbone", help="hub id, folder or tiny (default: that of the bundles)")
     trial.add_argument("--max-epochs", type=int, help="(default: those of the bundles)")
@@ -57,20 +62,16 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     return parser.parse_args(arguments)
 
 
-def work(runner: Runner, protocol: Protocol, folders: Mapping[str, Path], planned: Sequence[Cell]) -> list[str]:
-    """Train and test all cells; return what failed, which is left out of the tables."""
+def work(parts: Sequence[Part], given: argparse.Namespace) -> list[str]:
+    """Train and test all networks; return what failed, which is left out of the tables."""
     failed, start = [], time.perf_counter()
-    for number, cell in enumerate(planned, 1):
+    finished = by_ray(parts, given.address, given.workers) if given.engine == "ray" else one_by_one(parts)
+    # Whatever it is that fails, the other networks may take days, and do not depend on it.
+    for number, (part, done, failure) in enumerate(finished, 1):
+        told = f"failed: {failure}" if failure else "done" if done else "was finished"
         minutes = (time.perf_counter() - start) / 60
-        print(f"[{number}/{len(planned)}] {cell.name}, after {minutes:.1f} minutes", flush=True)
-        try:
-            done = [runner.train(cell)] + [runner.test(cell, *test) for test in tests(protocol, folders, cell)]
-        except Exception as error:  # whatever it is, the other cells may take days, and do not depend on it
-            cause = [*with_causes(error)][-1]
-            failed.append(f"{cell.name}: {find_message(error) or f'{type(cause).__name__}: {cause}'}")
-            print(f"  failed: {failed[-1]}", flush=True)
-        else:
-            print("  done" if any(done) else "  was finished", flush=True)
+        print(f"[{number}/{len(parts)}] {part.cell.name}, after {minutes:.1f} minutes: {told}", flush=True)
+        failed += [f"{part.cell.name}: {failure}"] if failure else []
     return failed
 
 
@@ -126,8 +127,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     trial = {key: getattr(given, key) for key in ("max_epochs", "image_size", "batch_size")}
     values = {"backbone": resolve_name(given.backbone), **{key: value for key, value in trial.items() if value}}
     runner = Runner(given.out, folders, {**protocol.values, **values})
-    planned = list(cells(protocol, folders, given.methods, given.seeds))
-    failed = [] if given.table_only else work(runner, protocol, folders, planned)
+    planned = cells(protocol, folders, given.methods, given.seeds)
+    parts = [Part(runner, cell, list(tests(protocol, folders, cell))) for cell in planned]
+    failed = [] if given.table_only else work(parts, given)
     text = report(runner, protocol, folders, given)
     table = given.out / f"{protocol.name}.md"
     with replace_whole(table) as part:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.bundle import bundle_folder
 from monai_vlsm.bundle.released import LOGGING
 from monai_vlsm.bundle.values import RULES, require_value
-from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
+from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP, count
 from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -119,10 +119,10 @@ def _add_engine(group: Any) -> None:
     group.add_argument(
         "--engine", choices=("local", "ray"), default="local", help="one process, or several with Ray, also elsewhere"
     )
-    group.add_argument("--threads", type=_count, metavar="N", help="cores of a network (default: all; with Ray 1)")
+    group.add_argument("--threads", type=count, metavar="N", help="cores of a network (default: all; with Ray 1)")
     group.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
     group.add_argument(
-        "--workers", type=_count, metavar="N", help="processes of Ray (default: one per GPU, else cores / threads)"
+        "--workers", type=count, metavar="N", help="processes of Ray (default: one per GPU, else cores / threads)"
     )
 
 
@@ -212,12 +212,6 @@ def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None
     done = f"{todo - len(failed):,} segmented, {images - todo:,} finished before"
     print(f"{images:,} images: {done}, {len(failed):,} failed")
     print(f"written to {plan.folder.absolute()}")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected 1, 2 ..., got {text!r}")
-    return int(text)
 
 
 def _number_or_word(text: str) -> float | str:

@@ -32,6 +32,7 @@ class Line:
         x, y: as many values each.
         low, high: bounds of a band around ``y``.
         points: whether each point gets a dot.
+        joined: whether a line leads from point to point.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Line:
     low: ArrayLike | None = None
     high: ArrayLike | None = None
     points: bool = False
+    joined: bool = True
 
 
 def line_plot(
@@ -75,8 +77,7 @@ def line_plot(
         parts.append(line(*frame.at(frame.x.low, frame.y.low), *frame.at(frame.x.high, frame.y.high), "diagonal"))
     bands = [_band(frame, item, number) for number, item in enumerate(series) if "low" in item]
     strokes = [
-        _stroke(frame, values, number, item.points)
-        for number, (item, values) in enumerate(zip(lines, series, strict=True))
+        _stroke(frame, values, number, item) for number, (item, values) in enumerate(zip(lines, series, strict=True))
     ]
     names = [(item.name, f"series s{number % SERIES}") for number, item in enumerate(lines)]
     return _figure([*parts, *bands, *strokes], [*names, *([(diagonal, "diagonal")] if diagonal else [])], alt, caption)
@@ -152,11 +153,11 @@ def _runs(*series: NDArray[np.float64]) -> list[list[tuple[float, ...]]]:
     return [list(run) for finite, run in groupby(points, lambda point: bool(np.isfinite(point).all())) if finite]
 
 
-def _stroke(frame: Frame, values: Mapping[str, NDArray[np.float64]], number: int, points: bool) -> Markup:
+def _stroke(frame: Frame, values: Mapping[str, NDArray[np.float64]], number: int, item: Line) -> Markup:
     class_ = f"series s{number % SERIES}"
     runs = [[frame.at(*pair) for pair in run] for run in _runs(values["x"], values["y"])]
-    strokes = [element("polyline", points=_places(run), class_=class_) for run in runs]
-    alone = [pair for run in runs for pair in run if points or len(run) == 1]
+    strokes = [element("polyline", points=_places(run), class_=class_) for run in runs if item.joined]
+    alone = [pair for run in runs for pair in run if item.points or not item.joined or len(run) == 1]
     return joined(*strokes, *(element("circle", cx=x, cy=y, r=3, class_=f"dot s{number % SERIES}") for x, y in alone))
 
 

@@ -11,14 +11,14 @@ import os
 import pickle
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from tqdm.auto import tqdm
 
+from monai_vlsm.cluster import Pool, Surroundings, cluster, share
 from monai_vlsm.errors import DataError, find_message
 from monai_vlsm.predicting.jobs import Job
 from monai_vlsm.predicting.labels import write_labels
@@ -32,10 +32,6 @@ _MOST_DEATHS = 3
 """Workers that may die with an image, before it is taken for the cause."""
 _NOTE = ".begun"
 """Suffix of what stands beside the record of an image while a worker is at it."""
-_STORE = 200 << 20
-"""Bytes of Ray's store on this machine; jobs go through it, and no images."""
-_VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
-"""Beginnings of the environment variables that workers take over."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +41,12 @@ class Setting:
     Args:
         plan: of the run.
         threads: cores that PyTorch uses.
-        folder: working directory, from which a bundle may name its files.
-        variables: of the environment.
-        version: of this package.
+        surroundings: in which it was started.
     """
 
     plan: Plan
     threads: int
-    folder: str
-    variables: Mapping[str, str]
-    version: str
-
-
-@dataclass(frozen=True)
-class Pool:
-    """Workers, and what each of them takes of a cluster; workers may share a GPU."""
-
-    size: int
-    cores: int
-    gpus: float
+    surroundings: Surroundings
 
 
 class Worker:
@@ -75,9 +58,6 @@ class Worker:
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        os.environ.update(setting.variables)
-        with suppress(OSError):  # this machine may not have that folder
-            os.chdir(setting.folder)
         self.predictor: Any = None
         self.failure = self._failure_of(self.load)
 
@@ -97,8 +77,7 @@ class Worker:
         import torch
 
         setting = self.setting
-        if version("monai_vlsm") != setting.version:
-            raise DataError(f"monai_vlsm is {version('monai_vlsm')} here, {setting.version} where it was started.")
+        setting.surroundings.enter()
         if make_plan(setting.plan, setting.plan.paraphrases).fingerprint != setting.plan.fingerprint:
             raise DataError(f"the bundle in {setting.plan.bundle!r} is another one than where it was started.")
         torch.set_num_threads(setting.threads)
@@ -150,7 +129,8 @@ def run_ray(
     with (
         only_writer(plan) as owned,
         _without_notes(plan),
-        _cluster(address),
+        cluster(address),
+        _quiet(),
         tqdm(None, "segmenting", len(jobs), unit="image", disable=None) as bar,
     ):
         pool = _pool(plan, workers, threads)
@@ -167,9 +147,7 @@ def _setting(plan: Plan, threads: int) -> Setting:
     return Setting(
         replace(plan, out=str(plan.folder.absolute()), bundle=os.path.abspath(plan.bundle)),
         threads,
-        os.getcwd(),
-        {name: value for name, value in os.environ.items() if name.startswith(_VARIABLES)},
-        version("monai_vlsm"),
+        Surroundings.here(),
     )
 
 
@@ -233,55 +211,18 @@ def _pool(plan: Plan, workers: int | None, threads: int) -> Pool:
             f"{size} workers of {threads} threads need {size * threads} cores, the cluster has {cores}: give smaller "
             "numbers with --workers and --threads."
         )
-    return Pool(size, threads, _share(gpus, size))
-
-
-def _share(gpus: int, size: int) -> float:
-    """Return the part of one GPU that each worker takes, so small that all of them find room beside each other.
-
-    A share lies on a single GPU, and Ray rounds it to 1 / 10,000.
-    """
-    on_one = -(-size // gpus) if gpus else 0
-    return 10_000 // on_one / 10_000 if on_one else 0.0
+    return Pool(size, threads, share(gpus, size))
 
 
 @contextmanager
-def _cluster(address: str | None) -> Iterator[None]:
-    """Connect with a cluster, or start one that ends with this run; one that this process has is used as it is."""
-    # Ray reads these when it is imported; it sends statistics to its makers unless it is told not to.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
-    try:
-        import ray
-        from ray.data import DataContext
-    except ImportError as error:
-        raise DataError(f'Ray is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
+def _quiet() -> Iterator[None]:
+    """Let Ray Data show no bars and no warnings of its own."""
+    from ray.data import DataContext
 
-    starts = not ray.is_initialized()
-    if starts:
-        _connect(address)
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)
     context = DataContext.get_current()
     shows_bars, context.enable_progress_bars = context.enable_progress_bars, False
     try:
         yield
-    except ray.exceptions.RayError as error:
-        raise DataError(f"Ray cannot go on, what is finished stays so: {error}") from error
     finally:
         context.enable_progress_bars = shows_bars
-        if starts:
-            ray.shutdown()
-
-
-def _connect(address: str | None) -> None:
-    import ray
-
-    options: dict[str, Any] = {"address": address, "logging_level": logging.ERROR, "log_to_driver": False}
-    if address is None:
-        options |= {"address": "local", "include_dashboard": False, "object_store_memory": _STORE}
-    try:
-        ray.init(**options)
-    except Exception as error:  # Ray raises plain ones, too, as where it was not up within 30 seconds
-        what = "Ray did not start here" if address is None else f"there is no Ray cluster at {address!r}"
-        way_out = "on a machine that is less busy it may" if address is None else "'ray start --head' starts one"
-        raise DataError(f"{what} ({error}): {way_out}, see docs/scale.md.") from error

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from monai.bundle import run
 
 from monai_vlsm.bundle import as_literal
+from monai_vlsm.cluster import Surroundings, answer_to, cluster, each, pool
 from monai_vlsm.data.whole import file_sha256, replace_whole
 from monai_vlsm.errors import DataError, UserError
 from monai_vlsm.reports.runs import Run, read_run
@@ -100,6 +102,34 @@ class Runner:
         # MONAI evaluates values, and folders may have any name.
         literals = {key: as_literal(value) if isinstance(value, str) else value for key, value in given.items()}
         run(run_id=run_id, config_file=files, **literals)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What is done by one process: a network, and its tests by data set and prompt level."""
+
+    runner: Runner
+    cell: Cell
+    tests: Sequence[tuple[str, str]]
+
+
+def finish(part: Part) -> bool:
+    """Train and test a network; tell whether there was something to do."""
+    print(f"{part.cell.name} ...", flush=True)
+    trained = part.runner.train(part.cell)
+    return any([trained, *(part.runner.test(part.cell, *test) for test in part.tests)])
+
+
+def one_by_one(parts: Iterable[Part]) -> Iterator[tuple[Part, bool, str]]:
+    """Finish networks in this process; yield each with what :func:`monai_vlsm.cluster.each` gives."""
+    for part in parts:
+        yield part, *answer_to(finish, part, Surroundings.here())
+
+
+def by_ray(parts: Iterable[Part], address: str | None, workers: int | None) -> Iterator[tuple[Part, bool, str]]:
+    """Finish networks in processes of a cluster, in any order."""
+    with cluster(address):
+        yield from each(finish, parts, pool(workers), Surroundings.here())
 
 
 def _read_marker(folder: Path) -> dict[str, Any]:

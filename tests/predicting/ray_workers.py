@@ -45,3 +45,12 @@ class DiesOnce(Pretends):
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
         super().segment(job)
+
+
+def count_or_die(number: int) -> int:
+    """Return the number; the process dies with 1, and 2 is an error."""
+    if number == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number == 2:
+        raise MemoryError("no room")
+    return number

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from predicting.conftest import read_results
-from predicting.ray_workers import POISON, DiesOnce, Pretends
+from predicting.ray_workers import POISON, DiesOnce, Pretends, count_or_die
 
 from monai_vlsm.__main__ import main
+from monai_vlsm.cluster import Pool, Surroundings, each, share
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting import ray_engine
 from monai_vlsm.predicting.jobs import make_jobs
@@ -28,6 +29,7 @@ from monai_vlsm.predicting.sources import find_sources
 
 ray = pytest.importorskip("ray")
 ROOT = Path(__file__).resolve().parents[2]
+HERE = Surroundings.here()
 PATH = f"{ROOT}{os.pathsep}{ROOT / 'tests'}"
 
 
@@ -139,6 +141,14 @@ def test_what_makes_all_images_impossible_ends_the_run(cluster, jobs, plan, monk
     assert not begun.exists(), "the image would be taken for the cause after three such runs"
 
 
+def test_tasks_that_die_or_fail_are_told_and_the_rest_go_on(cluster):
+    found = {item: (answer, failure) for item, answer, failure in each(count_or_die, range(4), Pool(1, 1, 0), HERE)}
+    assert found.keys() == {0, 1, 2, 3}
+    assert (found[0], found[3]) == ((0, ""), (3, ""))
+    assert found[1][1].startswith("its process died: ")
+    assert found[2] == (None, "MemoryError: no room")
+
+
 def test_an_error_that_is_not_about_the_image_is_a_failure_of_the_run(plan, jobs, monkeypatch):
     def fill(*given):
         raise MemoryError("no room")
@@ -155,20 +165,19 @@ def test_more_workers_than_there_are_cores_are_refused(cluster, jobs, plan):
 
 @pytest.mark.parametrize(("gpus", "size"), [(1, 1), (2, 1), (1, 6), (2, 3), (4, 5)])
 def test_all_workers_find_room_on_the_gpus(gpus, size):
-    share = ray_engine._share(gpus, size)
-    assert 0 < share <= 1
-    assert gpus * int(1 / share) >= size
-    assert round(share, 4) == share
+    part = share(gpus, size)
+    assert 0 < part <= 1
+    assert gpus * int(1 / part) >= size
+    assert round(part, 4) == part
 
 
 def test_without_a_gpu_workers_take_none():
-    assert ray_engine._share(0, 3) == 0
+    assert share(0, 3) == 0
 
 
 def answers(plan, job, **changed) -> list[str]:
     """Return what a worker, in this process, says about an image."""
-    setting = Setting(plan, 1, ".", {}, ray_engine.version("monai_vlsm"))
-    worker = Worker(replace(setting, **changed))
+    worker = Worker(Setting(plan, 1, replace(HERE, **changed)))
     return worker({"job": [pickle.dumps(job)]})["failure"]
 
 

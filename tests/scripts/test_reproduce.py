@@ -4,6 +4,7 @@ import importlib
 import json
 import shutil
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from reports.tables import scores, write_run
 
+from monai_vlsm import cluster
 from monai_vlsm.data.phantom import write_phantom
 from monai_vlsm.errors import DataError
 from monai_vlsm.reports.runs import read_run
@@ -171,6 +173,27 @@ def test_a_network_that_fails_does_not_stop_the_others(script, phantom, tmp_path
     given = command(phantom, tmp_path / "out")
     assert script.main([*given, "--seeds", "41", "42"]) == 1
     assert len(started) == 2
+    assert "failed: busi/dense/seed42: not here" in capsys.readouterr().out
+
+
+def test_ray_does_what_one_process_does(script, phantom, results, started, monkeypatch, capsys):
+    """Ray itself is left out: parts are sent as it sends them."""
+    cloudpickle = pytest.importorskip("ray.cloudpickle")
+
+    def sent(function, parts, chosen, surroundings):
+        for part in parts:
+            answer, failure = cluster.answer_to(*cloudpickle.loads(cloudpickle.dumps((function, part, surroundings))))
+            yield part, answer, failure
+
+    monkeypatch.setattr(script.running, "each", sent)
+    monkeypatch.setattr(script.running, "cluster", lambda address: nullcontext())
+    monkeypatch.setattr(script.running, "pool", lambda workers: None)
+    table = (results / "paper.md").read_text()
+    assert script.main(command(phantom, results, "--engine", "ray")) == 0
+    assert "was finished" in capsys.readouterr().out
+    assert (results / "paper.md").read_text() == table
+    assert script.main(command(phantom, results, "--engine", "ray", "--seeds", "41", "42")) == 1
+    assert started == [("training", False)]
     assert "failed: busi/dense/seed42: not here" in capsys.readouterr().out
 
 

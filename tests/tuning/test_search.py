@@ -1,0 +1,194 @@
+"""Trials run, fail, are stopped and interrupted; those that are finished are never done again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from optuna.trial import TrialState
+from tuning.conftest import SPACE, one_after_the_other
+
+from monai_vlsm.cluster import Pool
+from monai_vlsm.data.folder_lock import FolderLock
+from monai_vlsm.errors import DataError
+from monai_vlsm.tuning import search as searching
+from monai_vlsm.tuning import trial as trying
+from monai_vlsm.tuning.results import best_of, rows_of
+from monai_vlsm.tuning.search import run_search
+from monai_vlsm.tuning.study import JOURNAL, STOPPED, Search, first_rung, open_study
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[Any]:
+    """Trials that were begun, in this process and without a training: their Dice is one minus their learning rate."""
+    begun: list[Any] = []
+
+    def pretend(trial, handle) -> None:
+        begun.append(trial)
+        for epoch in range(1, 4):
+            handle.report(1 - trial.values["learning_rate"], epoch)
+
+    monkeypatch.setattr(trying, "_train", pretend)
+    monkeypatch.setattr(searching, "each", one_after_the_other)
+    monkeypatch.setattr(searching, "cluster", lambda address: nullcontext())
+    monkeypatch.setattr(searching, "pool", lambda workers: Pool(1, 1, 0))
+    return begun
+
+
+@pytest.fixture
+def asked(read, config, tmp_path) -> Callable[..., SimpleNamespace]:
+    """A search, its space, and a function that runs it."""
+
+    def of(space: Any = SPACE, seed: int = 42) -> SimpleNamespace:
+        searched = read(space)
+        search = Search(tmp_path / "out", config, searched.told(), seed, None)
+
+        def run(trials):
+            return rows_of(run_search(search, searched, trials, None, 1), search, searched)
+
+        return SimpleNamespace(search=search, space=searched, run=run, out=search.out)
+
+    return of
+
+
+def test_the_best_trial_is_the_first_row(asked, started):
+    rows = asked().run(4)
+    assert [row.dice for row in rows] == sorted((1 - trial.values["learning_rate"] for trial in started), reverse=True)
+    assert best_of(rows) == rows[0]
+
+
+def test_what_is_drawn_follows_from_the_seed(asked, started, tmp_path):
+    first = asked().run(4)
+    (tmp_path / "out").rename(tmp_path / "first")
+    assert asked().run(4) == first
+    (tmp_path / "out").rename(tmp_path / "second")
+    assert asked(seed=7).run(4) != first
+
+
+def test_finished_trials_are_not_done_again(asked, started):
+    first = asked().run(2)
+    assert asked().run(2) == first
+    assert len(started) == 2
+    assert len(asked().run(3)) == 3
+    assert [trial.number for trial in started] == [0, 1, 2]
+
+
+def test_a_trial_that_fails_is_a_row_and_the_rest_go_on(asked, started, monkeypatch):
+    pretend = trying._train
+
+    def fail(trial, handle) -> None:
+        if trial.number == 1:
+            raise MemoryError("no room")
+        pretend(trial, handle)
+
+    monkeypatch.setattr(trying, "_train", fail)
+    rows = asked().run(3)
+    assert [(row.number, row.outcome, row.dice, row.error) for row in rows if row.error] == [
+        (1, "failed", None, "MemoryError: no room")
+    ]
+    assert sum(row.outcome == "finished" for row in rows) == 2
+
+
+def test_a_trial_without_a_validation_fails(asked, started, monkeypatch):
+    monkeypatch.setattr(trying, "_train", lambda trial, handle: handle.report(float("nan"), 1))
+    (row,) = asked().run(1)
+    assert row.error.startswith("it has not one Dice of a validation")
+    assert best_of([row]) is None
+
+
+def test_an_interrupted_trial_comes_first_and_has_the_same_values(asked, started, monkeypatch):
+    pretend = trying._train
+
+    def stop(trial, handle) -> None:
+        if trial.number == 1:
+            started.append(trial)
+            raise KeyboardInterrupt
+        pretend(trial, handle)
+
+    monkeypatch.setattr(trying, "_train", stop)
+    with pytest.raises(KeyboardInterrupt):
+        asked().run(3)
+    monkeypatch.setattr(trying, "_train", pretend)
+    asked().run(3)
+    assert [trial.number for trial in started] == [0, 1, 1, 2]
+    assert started[1] == started[2]
+
+
+def test_a_search_that_was_killed_while_it_drew_goes_on(asked, started):
+    searched = asked()
+    searched.out.mkdir()
+    open_study(searched.out).ask()
+    assert [row.number for row in searched.run(1)] == [0]
+
+
+def test_half_a_line_and_a_lock_of_a_killed_process_are_in_nobodys_way(asked, started):
+    searched = asked()
+    searched.run(1)
+    with (searched.out / JOURNAL).open("ab") as file:
+        file.write(b'{"op_code":6,"trial')
+    Path(f"{searched.out / JOURNAL}.lock").symlink_to(searched.out / JOURNAL)
+    assert len(searched.run(2)) == 2
+
+
+def test_a_damaged_journal_is_told(asked, started):
+    searched = asked()
+    searched.run(1)
+    content = (searched.out / JOURNAL).read_bytes().splitlines(keepends=True)
+    (searched.out / JOURNAL).write_bytes(b"".join([content[0], b"nonsense\n", *content[1:]]))
+    with pytest.raises(DataError, match="is damaged"):
+        searched.run(2)
+
+
+@pytest.mark.parametrize("changed", [{"seed": 7}, {"space": {**SPACE, "batch_size": [2, 4]}}])
+def test_another_search_in_the_same_folder_is_refused(asked, started, changed):
+    asked().run(1)
+    with pytest.raises(DataError, match=r"another bundle, space, seed or data set \(settings.json differs\)"):
+        asked(**changed).run(1)
+
+
+def test_two_processes_do_not_search_in_one_folder(asked, started):
+    lock = FolderLock(asked().out, "search", "")
+    lock.acquire()
+    try:
+        with pytest.raises(DataError, match="a search writes into"):
+            asked().run(1)
+    finally:
+        lock.release()
+
+
+def test_a_trial_that_is_behind_is_stopped_and_not_the_best(asked, started, monkeypatch):
+    """Trials 0 and 1 are equal in the first epoch, trial 2 is worse."""
+
+    def behind(trial, handle) -> None:
+        for epoch in (1, 2, 3):
+            handle.report(0.5 - 0.1 * (trial.number == 2), epoch)
+            if handle.should_prune():
+                handle.set_user_attr(STOPPED, epoch)
+                return
+
+    monkeypatch.setattr(trying, "_train", behind)
+    rows = asked().run(3)
+    assert [(row.number, row.outcome, row.epochs) for row in rows if row.number == 2] == [(2, "stopped early", 1)]
+    study = open_study(asked().out)
+    assert study.trials[2].state == TrialState.PRUNED
+    assert best_of(rows).outcome == "finished"
+
+
+def test_a_trial_that_was_stopped_when_its_search_was_killed_stays_stopped(asked, started):
+    searched = asked()
+    searched.out.mkdir()
+    trial = open_study(searched.out).ask()
+    trial.report(0.3, 1)
+    trial.set_user_attr(STOPPED, 1)
+    (row,) = searched.run(1)
+    assert (row.outcome, row.dice) == ("stopped early", 0.3)
+    assert not started
+
+
+@pytest.mark.parametrize(("epochs", "first"), [(1, 1), (9, 1), (16, 1), (30, 3), (200, 22)])
+def test_trials_are_compared_after_a_ninth_of_their_epochs(epochs, first):
+    assert first_rung(epochs) == first

@@ -1,0 +1,132 @@
+"""The command on Ray: killed, run again, and its best trial trained once more by its override."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from bundles.quick import BUNDLE, ROOT
+from monai.bundle import ConfigWorkflow
+from optuna.trial import TrialState
+from tuning.conftest import SPACE, one_after_the_other
+
+from monai_vlsm.__main__ import main
+from monai_vlsm.errors import DataError, UserError
+from monai_vlsm.tuning import search as searching
+from monai_vlsm.tuning.study import open_study
+
+pytest.importorskip("ray")
+LISTENS = "0A"
+LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
+
+
+def command(bundle, phantom, folder, *more) -> list[str]:
+    space = folder / "space.json"
+    space.write_text(json.dumps({**SPACE, "max_epochs": 6}))
+    return ["tune", str(bundle), "--space", str(space), "--data", str(phantom), "--out", str(folder / "out"), *more]
+
+
+def processes(group: int) -> list[int]:
+    """Return the processes that a command started, itself among them, by their session."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == group and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
+def listening(processes) -> list[str]:
+    """Return the addresses, in hexadecimal, at which processes wait for connections."""
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
+    addresses = {f"socket:[{line[9]}]": line[1].partition(":")[0] for line in lines if line[3] == LISTENS}
+    links = [os.readlink(link) for process in processes for link in Path(f"/proc/{process}/fd").glob("*")]
+    return [addresses[link] for link in links if link in addresses]
+
+
+def trials(out) -> list:
+    return open_study(out).trials if (out / "study.journal").exists() else []
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory, phantom) -> SimpleNamespace:
+    """A search of three trials on Ray, which is killed once the first is finished and the second has begun."""
+    folder = tmp_path_factory.mktemp("killed")
+    bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, folder / "bundle")
+    line = command(bundle, phantom, folder, "--trials", "3", "--workers", "1")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen([sys.executable, "-m", "monai_vlsm", *line], env=environment, start_new_session=True)
+    try:
+        while not any(trial.number and trial.intermediate_values for trial in trials(folder / "out")):
+            assert driver.poll() is None
+            time.sleep(0.2)
+        addresses = listening(processes(driver.pid))
+    finally:
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+    return SimpleNamespace(folder=folder, bundle=bundle, addresses=addresses, line=line)
+
+
+def test_ray_listens_on_the_loopback_alone(killed):
+    assert killed.addresses
+    assert set(killed.addresses) <= set(LOOPBACK)
+
+
+def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypatch, capsys):
+    out = killed.folder / "out"
+    before = [trial.state for trial in trials(out)]
+    assert before[0] == TrialState.COMPLETE
+    assert before[-1] == TrialState.RUNNING
+    finished = (out / "trials" / "000" / "log.txt").stat().st_mtime_ns
+    monkeypatch.setattr(searching, "each", one_after_the_other)
+    monkeypatch.setattr(searching, "cluster", lambda address: nullcontext())
+    monkeypatch.setattr(searching, "pool", lambda workers: searching.Pool(1, 1, 0))
+    assert main(killed.line) == 0
+    assert (out / "trials" / "000" / "log.txt").stat().st_mtime_ns == finished
+    assert len(trials(out)) == 3
+    assert "monai.bundle run training" in capsys.readouterr().out
+    files = [str(killed.bundle / "configs" / "train.json"), str(out / "best.json")]
+    workflow = ConfigWorkflow(files, run_id="training", logging_file=False)
+    workflow.initialize()
+    workflow.run()
+    assert workflow.evaluator.state.best_metric == max(
+        trial.value for trial in trials(out) if trial.state == TrialState.COMPLETE
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "message"),
+    [
+        ({"network": "$__import__('os').abort()"}, [], "was refused, and nothing in it was run"),
+        ({"method": None}, ["--trust"], "has no key 'method'"),
+        ({}, ["--data", "/nowhere"], "/nowhere"),
+        ({}, ["--seed", "-1"], "'seed' must be a whole number"),
+    ],
+)
+def test_what_cannot_be_searched_is_told_before_anything_is_written(tmp_path, phantom, change, more, message):
+    bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, tmp_path / "bundle")
+    path = bundle / "configs" / "train.json"
+    config = {**json.loads(path.read_text()), **change}
+    path.write_text(json.dumps({key: value for key, value in config.items() if value is not None or key not in change}))
+    with pytest.raises(UserError, match=message):
+        main(command(bundle, phantom, tmp_path, "--trials", "1", *more))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["ray", "optuna"])
+def test_without_its_packages_it_says_how_to_get_them(monkeypatch, phantom, tmp_path, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(DataError, match=r'pip install "monai_vlsm\[ray\]"'):
+        main(command(ROOT / "bundles" / BUNDLE, phantom, tmp_path, "--trials", "1"))
