@@ -41,7 +41,7 @@ class TensorBoardHparams:
             if value is not None
         }
         for summary in hparams(values, {METRIC: 0.0}):
-            self.summary_writer.file_writer.add_summary(summary)
+            self.summary_writer.file_writer.add_summary(summary)  # type: ignore[attr-defined]
         best: Any = self.evaluator.state.best_metric  # type: ignore[attr-defined]
         self.summary_writer.add_scalar(METRIC, best, engine.state.epoch)
         self.summary_writer.flush()
