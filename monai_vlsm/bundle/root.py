@@ -31,7 +31,7 @@ def bundle_root(name: str) -> str:
     Args:
         name: of the bundle.
     """
-    configs = Path(getattr(_running_workflow(), "config_root_path", ""))
+    configs = Path(getattr(running_workflow(), "config_root_path", ""))
     if configs.name == "configs":
         return str(configs.parent)
     deployed = getattr(_caller(*_DEPLOY_OPERATOR), "bundle_path", None)
@@ -44,7 +44,7 @@ def require_usable_values() -> None:
     Raises:
         DataError: if a value is not what its key may hold, or if nothing uses a key that looks like another misspelt.
     """
-    workflow = _running_workflow()
+    workflow = running_workflow()
     config = {} if workflow is None else workflow.parser.config
     known = [released(f"{name}.json") for name in CONFIGS]
     rules = {key: rule for template in known for key, rule in template.rules.items()}
@@ -61,7 +61,7 @@ def require_usable_values() -> None:
             raise DataError(f"nothing uses the key {key!r}: did you mean {meant[0]!r}?")
 
 
-def _running_workflow() -> Any:
+def running_workflow() -> Any:
     """Return MONAI's ``ConfigWorkflow`` that is evaluating this expression, or None."""
     return _caller("monai.bundle.workflows", "ConfigWorkflow")
 

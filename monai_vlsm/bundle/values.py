@@ -102,6 +102,7 @@ RULES = {
     "adapt_vision": _SWITCH,
     "alpha": _number(0.001, 0.999),
     "amp": _SWITCH,
+    "augment": _word("'none', 'intensity', 'geometry' or 'all'", "none|intensity|geometry|all"),
     "backbone": _NAME,
     "batch_size": _whole(1, 4096),
     "bottleneck": _whole(1, 4096),

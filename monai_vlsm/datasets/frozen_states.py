@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import ignite.distributed as idist
 import numpy as np
 import torch
+from monai.transforms import RandomizableTransform
 from torch.utils.data import Dataset
 
 from monai_vlsm.data.content_store import ContentStore, content_key
@@ -48,13 +49,15 @@ class FrozenStatesDataset(Dataset):
         batch_size: number of images that are encoded at a time.
 
     Raises:
-        DataError: if the network changes its vision encoder, or the disk has too little room.
+        DataError: if the network changes its vision encoder, the data set draws its images anew, or the disk has too
+            little room.
     """
 
     def __init__(self, dataset: Any, network: torch.nn.Module, folder: str | Path, batch_size: int) -> None:
         self.dataset = dataset
         bare: Any = getattr(network, "module", network)
         _require_frozen(bare)
+        _require_no_drawing(dataset)
         first = _encode(bare, [dataset[0]["image"]])
         self._dtype = first.dtype
         facts = (bare.backbone_fingerprint, str(first.dtype), first.device.type, str(torch.__version__))
@@ -71,7 +74,7 @@ class FrozenStatesDataset(Dataset):
         if _glimpse(item["image"]) != image.glimpse:
             raise DataError(
                 "an image is not what it was when training began: with cache_features it must be the same in every "
-                "epoch. Take random transforms of images out of the configuration, or set cache_features to false."
+                "epoch. Take what changes images out of the configuration, or set cache_features to false."
             )
         array = self._store.get(image.key)
         if array is None:
@@ -105,6 +108,16 @@ def _require_frozen(network: Any) -> None:
         raise DataError(
             "cache_features must be false for this backbone: its vision encoder draws at random in training, because "
             "attention_dropout in its config.json is not 0."
+        )
+
+
+def _require_no_drawing(dataset: Any) -> None:
+    transforms = getattr(getattr(dataset, "transform", None), "transforms", ())
+    drawing = [type(transform).__name__ for transform in transforms if isinstance(transform, RandomizableTransform)]
+    if drawing:
+        raise DataError(
+            f"cache_features must be false where images are drawn anew in every epoch, as {drawing[0]} does; or set "
+            "augment to 'none'."
         )
 
 

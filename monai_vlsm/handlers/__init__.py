@@ -8,6 +8,7 @@ from .evaluation_report import EvaluationReport
 from .folder_guard import FolderGuard
 from .gradient_check import GradientCheck
 from .gradient_clipper import GradientClipper
+from .hparams import TensorBoardHparams
 from .made_with import made_with
 from .mean_score import MeanScore
 from .overlays import OverlayHandler, TensorBoardOverlayHandler
@@ -29,6 +30,7 @@ __all__ = [
     "PredictionTable",
     "Progress",
     "ResumableEarlyStop",
+    "TensorBoardHparams",
     "TensorBoardOverlayHandler",
     "TrainingState",
     "made_with",

@@ -1,6 +1,7 @@
 """Transforms from a datalist's entry to the network's input, and from its output to files."""
 
 from .absent import SelectPromptOrAbsentd
+from .augmentation import augmentation
 from .case_scores import CaseScoresd
 from .collate import collate_image
 from .display_range import ToDisplayRanged
@@ -12,6 +13,7 @@ from .presence import EmptyAbsentd, ScorePresenced, presence_score
 from .prompt import AttachPromptd, SelectPromptd, TokenizePromptd
 from .save import SaveImageMaskd, SqueezePictured
 from .score import ScoreMaskd
+from .symmetry import RandSymmetryd
 from .training import training_transform
 from .upright import UprightView
 
@@ -24,6 +26,7 @@ __all__ = [
     "LoadLabelMapd",
     "LoadMaskd",
     "LogitsToMaskd",
+    "RandSymmetryd",
     "SaveImageMaskd",
     "ScoreMaskd",
     "ScorePresenced",
@@ -37,6 +40,7 @@ __all__ = [
     "ToPixelMaskd",
     "TokenizePromptd",
     "UprightView",
+    "augmentation",
     "collate_image",
     "load_image",
     "presence_score",

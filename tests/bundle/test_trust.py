@@ -154,7 +154,7 @@ def test_a_trusted_bundle_is_run(trained, expression, ran):
 
 def test_predict_refuses_before_it_runs_anything(trained, expression, ran, tmp_path):
     edit(trained, lambda config: config["initialize"].append(expression))
-    with pytest.raises(DataError, match="initialize#2"):
+    with pytest.raises(DataError, match="initialize#3"):
         main(["predict", str(tmp_path), "--bundle", str(trained)])
     assert not ran.exists()
 

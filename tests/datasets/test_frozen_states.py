@@ -170,12 +170,20 @@ def test_states_that_vanish_in_training_are_named_with_the_way_out(build, tmp_pa
         dataset[0]
 
 
-def test_images_that_change_from_epoch_to_epoch_are_refused(build):
+def test_random_transforms_of_images_are_refused_before_anything_is_computed(build, tmp_path):
     data = SeededCacheDataset(items(), Compose([RandFlipd("image", prob=1.0)]))
+    with pytest.raises(DataError, match="as RandFlipd does; or set augment to 'none'"):
+        build(data)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_change_from_epoch_to_epoch_are_refused(build):
+    data = SeededCacheDataset(items(), Compose([lambda item: {**item, "image": item["image"] ^ data.change}]))
+    data.change = 0
     dataset = build(data)
     dataset[0]
-    data.transform.transforms[0].prob = 0.0
-    with pytest.raises(DataError, match="random transforms of images"):
+    data.change = 1
+    with pytest.raises(DataError, match="Take what changes images out"):
         dataset[0]
 
 
