@@ -1,24 +1,26 @@
 """Print the table of docs/methods.md: what each method costs at full size, and its Dice on the samples of BUSI.
 
 What is finished lies below --out and is not done again. Costs are those of ``scripts/benchmark --only methods``, a
-process for each method; networks are trained and tested by ``scripts/reproduce_paper.py``.
+process for each method; networks are trained and tested by ``scripts/reproduce_paper.py``, and exported to ONNX.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from monai_vlsm.errors import MissingFileError
+from monai_vlsm.exporting import export_bundle
 from monai_vlsm.networks import METHODS
 from monai_vlsm.reports.runs import read_run
 
 SCRIPTS = Path(__file__).resolve().parent
-CONFIGS = SCRIPTS.parent / "bundles" / "busi" / "configs"
+BUNDLE = SCRIPTS.parent / "bundles" / "busi"
 
 TRIAL = ["--backbone", "tiny", "--max-epochs", "30", "--batch-size", "8", "--seeds", "42"]
 
@@ -41,7 +43,7 @@ def measure(out: Path, data: Path, methods: Sequence[str]) -> None:
             given = ["--methods", method, "--threads", "1", "--batch-size", "1", "--repeats", "1"]
             _run([str(SCRIPTS / "benchmark"), "--only", "methods", *given, "--json", str(_costs_file(out, method))])
     if "zero_shot" in methods and not _test_folder(out, "zero_shot").is_dir():
-        files = json.dumps([str(CONFIGS / f"{name}.json") for name in ("train", "evaluate")])
+        files = json.dumps([str(BUNDLE / "configs" / f"{name}.json") for name in ("train", "evaluate")])
         values = {"dataset_dir": data.absolute(), "output_dir": _test_folder(out, "zero_shot").absolute()}
         given = [word for key, value in values.items() for word in (f"--{key}", str(value))]
         evaluate = ["-m", "monai.bundle", "run", "evaluating", "--config_file", files, "--zero_shot", "True"]
@@ -50,14 +52,19 @@ def measure(out: Path, data: Path, methods: Sequence[str]) -> None:
     if trained:
         script = [str(SCRIPTS / "reproduce_paper.py"), "--datasets", f"busi={data.absolute()}", *TRIAL]
         _run([*script, "--methods", *trained, "--out", str(out / "trained")])
+    for method in (name for name in trained if not _card_file(out, name).is_file()):
+        bundle = out / "bundle"
+        shutil.copytree(BUNDLE, bundle, dirs_exist_ok=True)
+        (bundle / "models").mkdir(exist_ok=True)
+        shutil.copyfile(_trained_folder(out, method) / "models" / "model.pt", bundle / "models" / "model.pt")
+        export_bundle(bundle, _card_file(out, method).parent, backbone="tiny")
 
 
 def table(out: Path, methods: Sequence[str]) -> str:
     """Return a line per method; cells of what is not finished are empty."""
-    heads = ["method", "trained parameters", "checkpoint, MB", "CPU s of a step", "GiB of a step", "Dice"]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {' | '.join([method, *costs(out, method), dice(out, method)])} |" for method in methods]
-    return "\n".join(lines)
+    heads = ["method", "trained parameters", "checkpoint, MB", "CPU s of a step", "GiB of a step", "Dice", "ONNX"]
+    rows = [[method, *costs(out, method), dice(out, method), difference(out, method)] for method in methods]
+    return "\n".join(f"| {' | '.join(row)} |" for row in [heads, ["---"] * len(heads), *rows])
 
 
 def costs(out: Path, method: str) -> list[str]:
@@ -79,6 +86,13 @@ def dice(out: Path, method: str) -> str:
         return ""
 
 
+def difference(out: Path, method: str) -> str:
+    """Return how far probabilities of the exported files are from the network's at most, as text."""
+    if not _card_file(out, method).is_file():
+        return ""
+    return f"{json.loads(_card_file(out, method).read_text(encoding='utf-8'))['largest_difference']:.0e}"
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     given = parse_arguments(arguments)
@@ -94,7 +108,15 @@ def _costs_file(out: Path, method: str) -> Path:
 def _test_folder(out: Path, method: str) -> Path:
     if method == "zero_shot":
         return out / "zero_shot"
-    return out / "trained" / "busi" / method / "seed42" / "eval" / "busi_p1"
+    return _trained_folder(out, method) / "eval" / "busi_p1"
+
+
+def _trained_folder(out: Path, method: str) -> Path:
+    return out / "trained" / "busi" / method / "seed42"
+
+
+def _card_file(out: Path, method: str) -> Path:
+    return out / "onnx" / method / "card.json"
 
 
 def _run(command: Sequence[str]) -> None:
