@@ -53,9 +53,8 @@ def group_series(files: Sequence[Path]) -> list[tuple[Path, ...]]:
 
     Slices belong together by SeriesInstanceUID, size, direction and distance of pixels; they come in order along the
     direction in which slices are counted. Copies of a series in several folders are a volume each, and so is each echo,
-    time or kind of image, where the header tells them apart, see :func:`_variants`. Files of several frames, those
-    without a place in the patient (films, photographs, most radiographs and ultrasound), and those that cannot be read
-    stand alone.
+    time or kind of image, where the header tells them apart. Files of several frames, those without a place in the
+    patient (films, photographs, most radiographs and ultrasound), and those that cannot be read stand alone.
 
     Returns:
         Groups in natural order of their first file's name.

@@ -13,7 +13,7 @@ from monai_vlsm.transforms.prompt import PROMPT
 
 
 class RandSymmetryd(RandomizableTransform, MapTransform):
-    """Mirror or turn squares by quarters, and rewrite the prompt (:class:`.Symmetry`), which MONAI's transforms do not.
+    """Mirror or turn squares by quarters, and rewrite the prompt, which MONAI's transforms do not.
 
     Each of the eight ways is as likely, among those that the prompt allows: one that asks for the "left kidney" leaves
     the picture as it is.
