@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bundles.quick import ROOT
-from monai.bundle import ConfigParser
+from monai.bundle import ConfigParser, run
 
 from monai_vlsm.data.phantom import write_phantom
 
@@ -19,6 +19,22 @@ def phantom(tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("data") / "phantom"
     write_phantom(folder, {"training": 6, "validation": 3, "test": 3}, progress=False)
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def train(request, tmp_path_factory, phantom) -> Callable[..., Path]:
+    """Train a copy of the phantom bundle with ``OPTIONS`` of the module and others, and return its folder."""
+
+    def start(root: Path | None = None, **options: Any) -> Path:
+        if root is None:
+            root = tmp_path_factory.mktemp("bundle") / "phantom"
+            ignored = shutil.ignore_patterns("eval", "models", "cache")
+            shutil.copytree(ROOT / "bundles" / "phantom", root, ignore=ignored)
+        values = {"bundle_root": str(root), "dataset_dir": phantom, **request.module.OPTIONS, **options}
+        run(run_id="training", config_file=str(root / "configs" / "train.json"), **values)
+        return root
+
+    return start
 
 
 @pytest.fixture

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 import torch
-from bundles.quick import QUICK, ROOT
-from monai.bundle import ConfigParser, run
+from bundles.quick import QUICK, ROOT, trained_weights
+from monai.bundle import ConfigParser
 
 from monai_vlsm.errors import find_message
 
@@ -30,28 +28,8 @@ def items(phantom, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def train(tmp_path_factory, phantom):
-    """Train a copy of the phantom bundle, and return its folder."""
-
-    def start(root=None, **options):
-        if root is None:
-            root = tmp_path_factory.mktemp("bundle") / "phantom"
-            ignored = shutil.ignore_patterns("eval", "models", "cache")
-            shutil.copytree(ROOT / "bundles" / "phantom", root, ignore=ignored)
-        config = str(root / "configs" / "train.json")
-        run(run_id="training", config_file=config, bundle_root=str(root), dataset_dir=phantom, **(OPTIONS | options))
-        return root
-
-    return start
-
-
-@pytest.fixture(scope="module")
 def trained(train):
     return train()
-
-
-def weights(root):
-    return torch.load(root / "eval" / "training_state.pt", weights_only=True)["objects"]["network"]
 
 
 def epochs(dataset, index=0):
@@ -101,7 +79,7 @@ def test_nothing_changes_in_validation_or_without_the_key(items, split, augment)
 
 def test_a_training_goes_on_exactly_with_processes_that_load_data(train, trained):
     resumed = train(train(max_epochs=1, num_workers=2), resume=True)
-    expected, found = weights(trained), weights(resumed)
+    expected, found = trained_weights(trained), trained_weights(resumed)
     assert expected
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
 

@@ -6,31 +6,13 @@ import shutil
 
 import pytest
 import torch
-from bundles.quick import QUICK, ROOT
-from monai.bundle import run
+from bundles.quick import QUICK, trained_weights
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from monai_vlsm.errors import find_message
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 
 OPTIONS = {**QUICK, "method": "shallow", "max_epochs": 2, "cache": "disk", "cache_features": True}
-
-
-@pytest.fixture(scope="module")
-def train(tmp_path_factory, phantom):
-    """Train a copy of the phantom bundle, and return its folder."""
-
-    def start(root=None, **options):
-        if root is None:
-            root = tmp_path_factory.mktemp("bundle") / "phantom"
-            shutil.copytree(
-                ROOT / "bundles" / "phantom", root, ignore=shutil.ignore_patterns("eval", "models", "cache")
-            )
-        config = str(root / "configs" / "train.json")
-        run(run_id="training", config_file=config, bundle_root=str(root), dataset_dir=phantom, **(OPTIONS | options))
-        return root
-
-    return start
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +23,6 @@ def cached(train):
 def numbers(root):
     events = EventAccumulator(str(root / "eval")).Reload()
     return {tag: [event.value for event in events.Scalars(tag)] for tag in events.Tags()["scalars"]}
-
-
-def weights(root):
-    return torch.load(root / "eval" / "training_state.pt", weights_only=True)["objects"]["network"]
 
 
 def test_losses_and_metrics_of_two_epochs_are_those_without(train, cached):
@@ -69,7 +47,7 @@ def test_the_vision_encoder_runs_in_no_epoch(train, cached, monkeypatch, tmp_pat
 
 def test_training_goes_on_exactly_with_processes_that_load_data(train, cached):
     resumed = train(train(max_epochs=1, num_workers=2), resume=True)
-    expected, found = weights(cached), weights(resumed)
+    expected, found = trained_weights(cached), trained_weights(resumed)
     assert expected
     assert all(torch.equal(tensor, found[name]) for name, tensor in expected.items())
 
