@@ -7,6 +7,7 @@ from .contexts import ContextProjection, Contexts, ProjectedContexts
 from .hooks import AdapterHook, AppendContexts, ReplaceBehindFirst, ReplaceLast
 from .positions import KeptPositions
 from .telescopic_adapter import BoundaryEnhancer, TelescopicAdapter
+from .texts import KeptTexts
 
 __all__ = [
     "Adapter",
@@ -16,6 +17,7 @@ __all__ = [
     "ContextProjection",
     "Contexts",
     "KeptPositions",
+    "KeptTexts",
     "ProjectedContexts",
     "ReplaceBehindFirst",
     "ReplaceLast",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone, load_backbone
-from monai_vlsm.networks.blocks import KeptPositions, keep_less_for_gradients
+from monai_vlsm.networks.blocks import KeptPositions, KeptTexts, keep_less_for_gradients
 from monai_vlsm.networks.nets.prompted import ImageFeatures, PromptedNetwork
 from monai_vlsm.networks.precision import AUTO, cast_norms_once, hold_type
 from monai_vlsm.networks.sharing import SharingGuard, convert_in_place, hold_in, shared_parameters
@@ -54,6 +54,7 @@ class CLIPSegNetwork(PromptedNetwork):
         super().__init__(source, prompt, method, settings)
         self.backbone: Any = source.copy(trained)
         self.extract_layers = tuple(sorted(self.backbone.config.extract_layers))
+        self._texts = KeptTexts()
         if whole:
             self.unread = tuple(self._unread_names())
         else:
@@ -77,6 +78,15 @@ class CLIPSegNetwork(PromptedNetwork):
         """Whether training leaves the vision encoder as it is, so that its states can be kept."""
         return not any(parameter.requires_grad for parameter in self.backbone.clip.vision_model.parameters())
 
+    @property
+    def text_is_frozen(self) -> bool:
+        """Whether training leaves the text encoder as it is, and nothing else can write into it unnoticed."""
+        clip = self.backbone.clip
+        if clip.text_model.config.attention_dropout and self.training:
+            return False
+        parameters = (*clip.text_model.parameters(), *clip.text_projection.parameters())
+        return not any(part.requires_grad or getattr(part, "shared_tensor", None) is None for part in parameters)
+
     @torch.no_grad()
     def frozen_states(self, image: torch.Tensor) -> torch.Tensor:
         """Return what the untouched vision encoder makes of ``image`` (B, 3, H, W), for ``forward``.
@@ -97,9 +107,9 @@ class CLIPSegNetwork(PromptedNetwork):
     def encode_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor | None = None) -> torch.Tensor:
         """Embed prompts given as token ids (B, L) into (B, P), P being the width of the projection.
 
-        Equal prompts are encoded once, and all are cut to the longest end of text: tokens behind it cannot be seen
-        by it. Tokens may stay on the CPU: then no GPU is waited for to know that. While a graph is recorded for export
-        neither is done, because both depend on the values.
+        Equal prompts are encoded once, and once for all calls where the text encoder is frozen. They are cut to the
+        longest end of text: tokens behind it cannot be seen by it. Tokens may stay on the CPU: then no GPU is waited
+        for to know that. While a graph is recorded for export none of this is done, because it depends on the values.
         """
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -107,11 +117,11 @@ class CLIPSegNetwork(PromptedNetwork):
             if torch.jit.is_tracing() or torch.compiler.is_compiling():
                 return self._embed_text(input_ids, attention_mask)
             rows, inverse = torch.unique(torch.stack((input_ids, attention_mask), 1), dim=0, return_inverse=True)
-            input_ids, attention_mask = rows.unbind(1)
-            length = int(end_of_text(input_ids, self.backbone.config.text_config).max()) + 1
-            device = self.default_input_ids.device
-            tokens = (ids[:, :length].to(device, non_blocking=True) for ids in (input_ids, attention_mask))
-            return self._run(type(self)._embed_text, *tokens)[inverse.to(device, non_blocking=True)]
+            if self.text_is_frozen:
+                embedding = self._adapt_text(self._texts.of_all(rows, self._read_cut_text, self._casts_to()))
+            else:
+                embedding = self._run(type(self)._embed_text, *self._cut(*rows.unbind(1)))
+            return embedding[inverse.to(embedding.device, non_blocking=True)]
 
     def decode(self, features: ImageFeatures, embedding: torch.Tensor) -> torch.Tensor:
         """Turn image features and prompt embeddings (B, P) into (B, 1, H, W) float32 logits.
@@ -176,8 +186,30 @@ class CLIPSegNetwork(PromptedNetwork):
         return tuple(states)
 
     def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self._adapt_text(self._read_text(input_ids, attention_mask))
+
+    def _read_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        """Return what the text encoder makes of prompts (B, L) and what is adapted, (B, S, P); here the embedding."""
         output = self.backbone.clip.text_model(input_ids, attention_mask)
-        return self.backbone.clip.text_projection(output.pooler_output)
+        return self.backbone.clip.text_projection(output.pooler_output)[:, None]
+
+    def _adapt_text(self, read: torch.Tensor) -> torch.Tensor:
+        """Turn what was read of prompts (B, S, P) into their embeddings (B, P)."""
+        return read[:, 0]
+
+    def _read_cut_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self._read_text(*self._cut(input_ids, attention_mask))
+
+    def _casts_to(self) -> torch.dtype | None:
+        """Return the type in which PyTorch computes just now, asked by this network or by its caller, if it casts."""
+        device = self.default_input_ids.device.type
+        return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None
+
+    def _cut(self, *tokens: torch.Tensor) -> Iterator[torch.Tensor]:
+        """Yield ids and mask (B, L), cut to the longest end of text, on the device of the network."""
+        length = int(end_of_text(tokens[0], self.backbone.config.text_config).max()) + 1
+        device = self.default_input_ids.device
+        return (part[:, :length].to(device, non_blocking=True) for part in tokens)
 
     def _adapt_states(self, states: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
         return states
@@ -220,6 +252,7 @@ class CLIPSegNetwork(PromptedNetwork):
 
     def _hold_frozen(self) -> None:
         compute = self.compute_type
+        self._texts.forget()
         if self._float32_weight.dtype == torch.float32:
             hold_in(self.backbone, lambda module: hold_type(self.backbone, module, compute))
         self._sharing = SharingGuard(self.backbone)

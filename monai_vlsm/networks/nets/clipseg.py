@@ -114,8 +114,13 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
             layer.self_attn.out_proj.register_forward_hook(AdapterHook(behind_attention))
             layer.mlp.fc2.register_forward_hook(AdapterHook(behind_mlp))
 
-    def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        return self.cond_adapter(super()._embed_text(input_ids, attention_mask))
+    @property
+    def text_is_frozen(self) -> bool:
+        """Whether there is no adapter in the text encoder."""
+        return not self.text_mlp_adapters and super().text_is_frozen
+
+    def _adapt_text(self, read: torch.Tensor) -> torch.Tensor:
+        return self.cond_adapter(super()._adapt_text(read))
 
 
 class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
@@ -173,16 +178,21 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
             return states
         return tuple(adapter(state) for adapter, state in zip(self.vision_adapters, states, strict=True))
 
-    def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+    def _read_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        if not self.text_adapters:
+            return super()._read_text(input_ids, attention_mask)
         clip = self.backbone.clip
-        output = clip.text_model(input_ids, attention_mask, output_hidden_states=bool(self.text_adapters))
-        embedding = self.cond_adapter(clip.text_projection(output.pooler_output))
-        if self.text_adapters:
-            rows = torch.arange(input_ids.shape[0], device=input_ids.device)  # len() would fix the size in an export
-            last = end_of_text(input_ids, self.backbone.config.text_config)
-            for adapter, index in zip(self.text_adapters, self.extract_layers, strict=True):
-                # Parity: behind the adapter on the embedding, and with the residual: raw text states go in.
-                embedding = embedding + adapter(output.hidden_states[index + 1][rows, last])
+        output = clip.text_model(input_ids, attention_mask, output_hidden_states=True)
+        rows = torch.arange(input_ids.shape[0], device=input_ids.device)  # len() would fix the size in an export
+        last = end_of_text(input_ids, self.backbone.config.text_config)
+        states = [output.hidden_states[index + 1][rows, last] for index in self.extract_layers]
+        return torch.stack((clip.text_projection(output.pooler_output), *states), dim=1)
+
+    def _adapt_text(self, read: torch.Tensor) -> torch.Tensor:
+        embedding = self.cond_adapter(super()._adapt_text(read))
+        for index, adapter in enumerate(self.text_adapters, start=1):
+            # Parity: behind the adapter on the embedding, and with the residual: raw text states go in.
+            embedding = embedding + adapter(read[:, index])
         return embedding
 
 

@@ -124,6 +124,7 @@ class CLIPSegCoOp(_PromptTunedCLIPSeg):
     """
 
     tuning_method = "coop"
+    text_is_frozen = False
 
     def _deepest(self) -> int:
         return self.backbone.config.text_config.num_hidden_layers
@@ -132,8 +133,8 @@ class CLIPSegCoOp(_PromptTunedCLIPSeg):
         self.text_contexts = self._text_contexts(depth)
         self._add_to_text(self.text_contexts, depth)
 
-    def _embed_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        return super()._embed_text(*self._with_room(input_ids, attention_mask))
+    def _read_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return super()._read_text(*self._with_room(input_ids, attention_mask))
 
 
 class CLIPSegVPT(_PromptTunedCLIPSeg):
