@@ -43,7 +43,7 @@ def only_writer(plan: Plan) -> Iterator[Plan]:
 
 
 def require_results_apart(plan: Plan) -> None:
-    """Make sure that results do not mix with files of other origin, such as annotated masks, unless they are wanted there.
+    """Make sure that results do not mix with files of other origin, unless that is wanted.
 
     Raises:
         DataError: if the folder holds files, and no run has written into it.

@@ -253,7 +253,7 @@ def test_the_last_lines_say_how_many_masks_to_look_at(bundle, mixed, capsys):
 def test_results_do_not_mix_with_files_of_others(bundle, mixed):
     Path("masks").mkdir()
     Path("masks/results.csv").write_text("mine")
-    with pytest.raises(DataError, match="not of 'predict', such as 'results.csv'.*--out"):
+    with pytest.raises(DataError, match=r"not of 'predict', such as 'results\.csv'.*--out"):
         predict(bundle, str(mixed))
     assert Path("masks/results.csv").read_text() == "mine"
 
