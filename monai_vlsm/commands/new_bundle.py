@@ -103,10 +103,14 @@ def _show(summary: Summary) -> None:
 def _show_next(name: str, out: Path, images: Path, prompt: str) -> None:
     relative = os.path.relpath(images, out)
     folder = str(images) if relative.startswith(os.pardir) else relative
+    configs, prompt = f"bundles/{name}/configs", shlex.quote(prompt)
     commands = (
         f"cd {shlex.quote(str(out))}",
         f"python -m monai_vlsm check data/{name}",
-        f"python -m monai.bundle run training --config_file bundles/{name}/configs/train.json",
-        f"python -m monai_vlsm predict {shlex.quote(folder)} --bundle bundles/{name} --prompt {shlex.quote(prompt)}",
+        f"python -m monai.bundle run training --config_file {configs}/train.json",
+        "python -m monai.bundle run evaluating "
+        f"--config_file \"['{configs}/train.json','{configs}/evaluate.json']\" --absent True",
+        f"python -m monai_vlsm report {name}",
+        f"python -m monai_vlsm predict {shlex.quote(folder)} --bundle {name} --prompt {prompt} --out found",
     )
     print("\nnext:\n" + "\n".join(f"  {command}" for command in commands))

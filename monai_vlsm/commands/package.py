@@ -84,12 +84,11 @@ def _fitting_backbone(folder: Path, parser: Any) -> Any:
     """Load the backbone, and make sure that the model in the bundle was trained on it."""
     from monai_vlsm.networks import load_backbone, load_checkpoint
 
-    load_checkpoint(parsed_content(parser, "network_def"), bundle_model(folder, parser))
+    network = load_checkpoint(parsed_content(parser, "network_def"), bundle_model(folder, parser))
     named = parsed_content(parser, "backbone")
-    backbone = load_backbone(named)
-    if backbone.name == "tiny" != named:
+    if network.backbone_name == "tiny" != named:
         raise DataError(f"the bundle names the backbone {named!r}, its model was trained on tiny: add --backbone tiny.")
-    return backbone
+    return load_backbone(named)
 
 
 def _files_of(backbone: Any) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from monai_vlsm.errors import DataError
 if TYPE_CHECKING:
     from monai_vlsm.predicting.jobs import Job
     from monai_vlsm.predicting.plan import Plan
+    from monai_vlsm.predicting.records import Outcome
 
 _SHOWN_ERRORS = 10
 _EXAMPLES = """examples:
@@ -129,20 +130,22 @@ def _add_engine(group: Any) -> None:
 def _run(arguments: argparse.Namespace) -> int:
     from monai_vlsm.predicting.finish import finish
     from monai_vlsm.predicting.labels import require_known_labels
+    from monai_vlsm.predicting.owner import require_results_apart
     from monai_vlsm.predicting.records import unfinished
     from monai_vlsm.predicting.targets import require_apart
 
     fileConfig(LOGGING, disable_existing_loggers=False)
     plan = _plan(arguments)
     jobs = _jobs(arguments, plan)
+    require_results_apart(plan)
     require_apart(jobs, plan)
     require_known_labels(jobs, plan)
     todo = unfinished(jobs, plan)
     if todo:
         _segment(todo, plan, arguments)
-    failed = finish(jobs, plan)
-    _tell(len(jobs), len(todo), failed, plan)
-    return int(bool(failed))
+    outcome = finish(jobs, plan)
+    _tell(len(jobs), len(todo), outcome, plan)
+    return int(bool(outcome.failed))
 
 
 def _plan(arguments: argparse.Namespace) -> Plan:
@@ -177,6 +180,8 @@ def _jobs(arguments: argparse.Namespace, plan: Plan) -> list[Job]:
 
     if bool(arguments.jobs) == bool(arguments.images):
         raise DataError("expected either images or --jobs FILE, which names the images itself.")
+    if "" in map(str.strip, arguments.prompt or ()):
+        raise DataError(f"expected a text for --prompt, got nothing: without --prompt {plan.prompt!r} is asked for.")
     if arguments.jobs and arguments.prompt:
         raise DataError("expected --prompt or --jobs, not both: a file of jobs has its prompts in it.")
     if arguments.jobs:
@@ -203,14 +208,19 @@ def _segment(jobs: Sequence[Job], plan: Plan, arguments: argparse.Namespace) -> 
     run_local(jobs, plan)
 
 
-def _tell(images: int, todo: int, failed: Mapping[Job, str], plan: Plan) -> None:
-    """Say how many images there are now, and which ones are missing."""
+def _tell(images: int, todo: int, outcome: Outcome, plan: Plan) -> None:
+    """Say how many images and masks there are now, which ones are missing, and what to look at."""
+    from monai_vlsm.predicting.targets import TABLE
+
+    failed = outcome.failed
     for job, error in list(failed.items())[:_SHOWN_ERRORS]:
         print(f"{job.source.shown}: {error}".encode("unicode_escape").decode(), file=sys.stderr)
     if len(failed) > _SHOWN_ERRORS:
         print(f"and {len(failed) - _SHOWN_ERRORS:,} more, see the column 'error'", file=sys.stderr)
     done = f"{todo - len(failed):,} segmented, {images - todo:,} finished before"
     print(f"{images:,} images: {done}, {len(failed):,} failed")
+    doubtful = f"{outcome.look:,} to look at, {outcome.emptied:,} emptied as the target is probably not there"
+    print(f"{outcome.masks:,} masks: {doubtful} (columns 'look' and 'emptied' of {TABLE})")
     print(f"written to {plan.folder.absolute()}")
 
 

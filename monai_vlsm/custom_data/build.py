@@ -184,7 +184,9 @@ def _facts(request: CustomDataRequest, training: int, backbone: str | None, moda
         prompt=request.class_names[0],
         source="own images, arranged by python -m monai_vlsm new-bundle",
         license="write down here who may use the images and for what, before you pass them or this bundle on.",
-        citation="none",
+        size=f"{training} images or slices with masks for training, and others for validation and test",
+        raw="the images and masks that new-bundle was given",
+        citation="None for the images, which are your own.",
         prompt_source=MASK_PROMPTS,
         batch_size=max(fitting, default=_BATCH_SIZES[0]),
         backbone=backbone or DatasetFacts.backbone,
@@ -198,7 +200,7 @@ def _count(splits: Splits) -> dict[str, dict[str, int]]:
             "images": len({entry["image"] for entry in entries}),
             "entries": len(entries),
             "empty masks": sum(is_blank(entry["label"]) for entry in entries),
-            "groups": len({entry["group"] for entry in entries}),
+            "groups": len({entry.get("group", entry["image"]) for entry in entries}),
         }
         for split, entries in splits.items()
     }
@@ -227,7 +229,10 @@ def _notes(request: CustomDataRequest, matches: Matches, left_out: int) -> list[
             f"(--keep-empty-slices {request.keep_empty_slices:g} is the fraction of them that is kept)"
         )
     if request.group_pattern is None:
-        notes.append("every file was taken as a patient of its own: give --group-pattern if some belong together")
+        notes.append(
+            "which files are of one patient is not known, so they may be in two splits, and results too good: "
+            "--group-pattern finds the patient in their names"
+        )
     return notes
 
 

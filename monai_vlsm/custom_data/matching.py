@@ -177,6 +177,11 @@ def _image_keys(images: Stems, request: CustomDataRequest) -> Stems:
 
 
 def _none_matches(request: CustomDataRequest, images: Stems, masks: Stems) -> str:
+    if _same_folder(request):
+        return (
+            f"--images and --masks are one folder, {str(request.images)!r}, and no name in it is that of an image "
+            "with _mask, _seg ... behind it. Give the folder of the masks, or say with --mask-pattern what names share."
+        )
     image, mask = next(iter(images.values()), "none"), next(iter(masks.values()), "none")
     return (
         f"none of {len(images)} images in {str(request.images)!r} has a mask in {str(request.masks)!r}: expected "

@@ -33,12 +33,14 @@ class Written:
     Args:
         entries: in the order of the pairs.
         empty: of each entry: whether its mask is empty.
+        groups: of each entry: what stays in one split, the patient where it is known.
         left_out: number of pictures times classes that they do not show and that were not kept.
         files: names of all files, in lower case, because some systems tell no case apart.
     """
 
     entries: list[dict[str, Any]] = field(default_factory=list)
     empty: list[bool] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
     left_out: int = 0
     files: set[str] = field(default_factory=set)
 
@@ -69,7 +71,7 @@ def write_pairs(
         raise DataError(
             f"no slice of {len(pairs)} volumes shows {' or '.join(request.class_names)}: are the masks empty?"
         )
-    split_of = split_groups([e["group"] for e in written.entries], written.empty, request.fractions, request.seed)
+    split_of = split_groups(written.groups, written.empty, request.fractions, request.seed)
     splits = {
         split: [e for e, found in zip(written.entries, split_of, strict=True) if found == split] for split in SPLITS
     }
@@ -92,7 +94,10 @@ def _write_pair(request: CustomDataRequest, pair: ImageMaskPair, folder: Path, w
             label = f"masks/{name}.png" if request.is_binary else f"masks/{name}_{file_name(class_name)}.png"
             Image.fromarray(shown[class_name].astype(np.uint8) * 255).save(_free(folder, label, written))
             prompts = prompts_from_mask(shown[class_name], class_name, tell_empty=False)
-            written.entries.append({"image": image, "label": label, "prompts": prompts, "group": pair.group})
+            # Slices of a volume are of one patient, whoever that is; of pictures nothing is known without a pattern.
+            known = {"group": pair.group} if request.group_pattern or len(pictures) > 1 else {}
+            written.entries.append({"image": image, "label": label, "prompts": prompts, **known})
+            written.groups.append(pair.group)
             written.empty.append(not shown[class_name].any())
 
 

@@ -170,7 +170,10 @@ def _existing_folder(dataset_dir: str | Path) -> Path:
 
 def _how(folder: Path) -> str:
     name, out = shlex.quote(folder.name), shlex.quote(str(folder))
-    return f"Make it with: python -m monai_vlsm prepare {name} --source DOWNLOAD --out {out}"
+    return (
+        f"A public data set is made with: python -m monai_vlsm prepare {name} --source DOWNLOAD --out {out}; one of "
+        "your own images with: python -m monai_vlsm new-bundle --help"
+    )
 
 
 def _checked_entries(entries: Iterable[Any], source: Path, folder: Path) -> list[dict[str, Any]]:

@@ -43,6 +43,11 @@ class AtomicCheckpointSaver(CheckpointSaver):
         self._checkpoint.save_handler = self._writer
 
     @property
+    def path(self) -> Path:
+        """Where the best model is written to."""
+        return self._writer.path
+
+    @property
     def _checkpoint(self) -> Any:
         return self._key_metric_checkpoint
 

@@ -139,12 +139,21 @@ def _plain(value: Any) -> Any:
 
 
 def format_summary(summary: Mapping[str, Any]) -> str:
-    """Return the metrics of a summary as a table in plain text."""
+    """Return the metrics of a summary as a table in plain text, and below it what else tells how far to trust them."""
     lines = [f"{'metric':<14}{'mean':>9}{'std':>9}{'median':>9}   {'95 % interval':<19}{'images':>7}{'undefined':>10}"]
     for name, metric in summary["metrics"].items():
         low, high = (_number(bound) for bound in metric["ci95"])
         cells = "".join(f"{_number(metric[column]):>9}" for column in ("mean", "std", "median"))
         lines.append(f"{name:<14}{cells}   {low + ' to ' + high:<19}{metric['images']:>7}{metric['undefined']:>10}")
+    if "selection" in summary:
+        found = summary["selection"]
+        told = f"{found['look']['bad']} of the {found['bad']} with a Dice below {BAD_DICE}"
+        lines.append(f"to look at: {found['look']['cases']} of {summary['images']} cases, among them {told}")
+    if "drawn_in_vain" in summary.get("presence", {}):
+        found = summary["presence"]
+        lines.append(
+            f"asked for what is not there: {found['absent']} times, answered with a mask: {found['drawn_in_vain']:.0%}"
+        )
     return "\n".join(lines)
 
 

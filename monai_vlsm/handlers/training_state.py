@@ -70,6 +70,7 @@ class TrainingState:
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.EPOCH_STARTED, self._seed_epoch)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._save)
+        engine.add_event_handler(Events.COMPLETED, self._tell_end)
 
     def _start(self, engine: Engine) -> None:
         if idist.get_rank() == 0:
@@ -162,6 +163,20 @@ class TrainingState:
             "objects": {name: _unwrapped(item).state_dict() for name, item in self.objects.items()},
         }
         save_whole(state, self.path)
+
+    def _tell_end(self, engine: Engine) -> None:
+        """Say how good the best model is, and where it lies."""
+        best: Any = self.evaluator.state
+        if idist.get_rank() != 0 or "best_model" not in self.objects:
+            return
+        ended = f"Training ended after {engine.state.epoch} of {engine.state.max_epochs} epochs."
+        if best.best_metric_epoch < 1:
+            _logger.warning(f"{ended} It was never validated, so it has no best model.")
+            return
+        _logger.info(
+            f"{ended} The best model, {best.key_metric_name} {best.best_metric:.4f} in epoch {best.best_metric_epoch}, "
+            f"is {str(self.objects['best_model'].path)!r}. The workflow 'evaluating' says how good it is."
+        )
 
     def _keep_older(self) -> None:
         if self.path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -17,6 +18,8 @@ from monai_vlsm.calibration import IDENTITY
 from monai_vlsm.monai_label.options import TrainOptions
 from monai_vlsm.transforms.presence import EMPTIED, PRESENCE
 from monai_vlsm.transforms.prompt import PROMPT
+
+_LOSSY = (".jpg", ".jpeg", ".webp")
 
 
 class InferTask(BundleInferTask):
@@ -79,12 +82,12 @@ class InferTask(BundleInferTask):
 
     def write(self, data: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """Write a label map; return its file, and room for what the answer says."""
-        file, said = super().writer(data)
+        file, said = super().writer(data, _lossless_suffix(data))
         return file, dict(said)
 
     def writer(self, data: dict[str, Any], extension: Any = None, dtype: Any = None) -> tuple[Any, dict[str, Any]]:
         """Write the mask; return its file, and what the answer says."""
-        file, said = super().writer(data, extension, dtype)
+        file, said = super().writer(data, extension or _lossless_suffix(data), dtype)
         return file, {**said, **{name: data[name] for name in (PRESENCE, EMPTIED)}}
 
     def _files(self) -> list[tuple[int, ...] | None]:
@@ -92,6 +95,12 @@ class InferTask(BundleInferTask):
         paths = (Path(self.bundle_path) / name for name in (MODEL, CALIBRATION))
         facts = (path.stat() if path.exists() else None for path in paths)
         return [one and (one.st_ino, one.st_size, one.st_mtime_ns) for one in facts]
+
+
+def _lossless_suffix(data: Mapping[str, Any]) -> str | None:
+    """Return that of PNG where a mask would get the suffix of its image, and so be a JPEG with other values in it."""
+    is_lossy = Path(data["image_path"]).suffix.lower() in _LOSSY
+    return ".png" if is_lossy and not data.get("result_extension") else None
 
 
 class TrainTask(BundleTrainTask):

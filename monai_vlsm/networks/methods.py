@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 from monai_vlsm.errors import DataError
-from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbone
+from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbone, resolve_name
 from monai_vlsm.networks.checkpoint import another_backbone, load_checkpoint, read_state, state_facts
 from monai_vlsm.networks.nets import (
     CLIPSegCoOp,
@@ -29,6 +30,8 @@ from monai_vlsm.networks.nets import (
 )
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
+
+_logger = logging.getLogger("monai_vlsm")
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,8 @@ def build_network(
 
     Args:
         method: name in ``METHODS``, such as ``"dense"``.
-        backbone: hub id, local folder or ``"tiny"``; None is the default, see ``load_backbone``.
+        backbone: hub id, local folder or ``"tiny"``; None is the default, see ``load_backbone``. The default gives
+            way to ``"tiny"``, with a warning, where the checkpoint was trained on that.
         prompt: what is segmented when no tokens are given.
         checkpoint: a file that will be loaded later; if it is there, its method and settings count, not those given
             here. Its weights are not loaded.
@@ -123,7 +127,8 @@ def build_network(
         DataError: if there is no such method or precision, it has no such setting, or the checkpoint is damaged.
     """
     if checkpoint is not None and os.path.lexists(checkpoint):
-        network = _build_for(read_state(checkpoint), str(checkpoint), backbone, prompt)
+        state = read_state(checkpoint)
+        network = _build_for(state, str(checkpoint), _chosen_backbone(backbone, state, checkpoint), prompt)
     else:
         network = _build(method, backbone, prompt, settings)
     network = network.set_precision(precision).set_compiling(compile)
@@ -198,6 +203,17 @@ def _build_for(
         return _build(facts.method, source, prompt, facts.settings)
     except DataError as error:
         raise DataError(f"{path!r}: {error}") from error
+
+
+def _chosen_backbone(
+    backbone: str | Backbone | None, state: Mapping[str, torch.Tensor], path: str | Path
+) -> str | Backbone | None:
+    """Return ``"tiny"`` in place of the default for a checkpoint that names it, because nobody chose the default."""
+    is_default = not isinstance(backbone, Backbone) and resolve_name(backbone) == DEFAULT_BACKBONE
+    if not is_default or _in_file(path, state).backbone != "tiny":
+        return backbone
+    _logger.warning(f"{str(path)!r} was trained on the backbone 'tiny', taken instead of {DEFAULT_BACKBONE!r}.")
+    return "tiny"
 
 
 def _require_shapes(network: PromptedNetwork, state: Mapping[str, torch.Tensor]) -> None:

@@ -15,26 +15,26 @@ from monai_vlsm.predicting.labels import write_labels
 from monai_vlsm.predicting.owner import only_writer
 from monai_vlsm.predicting.page import write_page
 from monai_vlsm.predicting.plan import Plan
-from monai_vlsm.predicting.records import write_results
+from monai_vlsm.predicting.records import Outcome, write_results
 from monai_vlsm.predicting.targets import SHEET, targets_of
 
 _MOST_ON_SHEET = 64
 _COLUMNS = 4
 
 
-def finish(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
-    """Write table, colors of the labels, overlays in one picture and page, and return why images failed.
+def finish(jobs: Sequence[Job], plan: Plan) -> Outcome:
+    """Write table, colors of the labels, overlays in one picture and page, and return what was found.
 
     Raises:
         DataError: if one cannot be written, or another run writes into the folder.
     """
     with only_writer(plan):
-        failed = write_results(jobs, plan)
+        outcome = write_results(jobs, plan)
         write_labels(jobs, plan)
-        _write_sheet([job for job in jobs if job not in failed], plan)
+        _write_sheet([job for job in jobs if job not in outcome.failed], plan)
         if plan.thumbnails:
             write_page(jobs, plan)
-    return failed
+    return outcome
 
 
 def _write_sheet(jobs: Sequence[Job], plan: Plan) -> None:

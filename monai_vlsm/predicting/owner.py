@@ -9,7 +9,7 @@ from pathlib import Path
 
 from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.data.whole import remove_abandoned_below, replace_whole
-from monai_vlsm.errors import OtherRunError
+from monai_vlsm.errors import DataError, OtherRunError
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.targets import PAGE, TABLE
 
@@ -40,6 +40,22 @@ def only_writer(plan: Plan) -> Iterator[Plan]:
         raise
     finally:
         lock.release()
+
+
+def require_results_apart(plan: Plan) -> None:
+    """Make sure that results do not mix with files of other origin, unless that is wanted.
+
+    Raises:
+        DataError: if the folder holds files, and no run has written into it.
+    """
+    if plan.overwrite or not plan.folder.is_dir() or (plan.folder / RECORDS).is_dir():
+        return
+    found = next((path.name for path in sorted(plan.folder.iterdir()) if not path.name.startswith(".")), None)
+    if found is not None:
+        raise DataError(
+            f"the folder {str(plan.folder.absolute())!r} holds files that are not of 'predict', such as {found!r}: "
+            "results would mix with them. Name another folder with --out, or write into this one with --overwrite."
+        )
 
 
 def require_owner(plan: Plan) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,23 @@ COLUMNS = (
     "seconds",
     "error",
 )
+
+
+@dataclass
+class Outcome:
+    """What a run found.
+
+    Args:
+        failed: why images have no masks.
+        masks: number of them.
+        look: masks that somebody should look at.
+        emptied: masks of what is probably not there.
+    """
+
+    failed: dict[Job, str] = field(default_factory=dict)
+    masks: int = 0
+    look: int = 0
+    emptied: int = 0
 
 
 def record_path(job: Job, plan: Plan) -> Path:
@@ -109,27 +126,31 @@ def unfinished(jobs: Sequence[Job], plan: Plan) -> list[Job]:
     return [job for job in jobs if plan.overwrite or not _is_finished(job, plan)]
 
 
-def write_results(jobs: Sequence[Job], plan: Plan) -> dict[Job, str]:
-    """Write the table of the images of a run from their records, and return why some failed.
+def write_results(jobs: Sequence[Job], plan: Plan) -> Outcome:
+    """Write the table of the images of a run from their records, and return what it says in sum.
 
     Patients are in it only if this run asks for them, whatever the records say.
 
     Raises:
         DataError: if it cannot be written.
     """
-    failed: dict[Job, str] = {}
+    outcome = Outcome()
     columns = (*COLUMNS, *(patient.COLUMNS if plan.with_patient else ()))
 
     def rows() -> Iterator[dict[str, Any]]:
         for job in jobs:
             for row in rows_of(job, plan):
                 if row["error"]:
-                    failed[job] = row["error"]
+                    outcome.failed[job] = row["error"]
+                else:
+                    outcome.masks += 1
+                    outcome.look += row["look"]
+                    outcome.emptied += row["emptied"]
                 yield {name: row.get(name) for name in columns}
 
     with replace_whole(plan.folder / TABLE) as part:
         write_table(part, columns, rows())
-    return failed
+    return outcome
 
 
 def rows_of(job: Job, plan: Plan) -> Iterator[dict[str, Any]]:

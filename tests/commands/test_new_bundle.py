@@ -30,16 +30,20 @@ def test_two_commands_later_there_is_a_checked_data_set_beside_the_images(polyps
     new_bundle(polyps, "--class-name", "polyp")
     monkeypatch.chdir(polyps)
     assert main(["check", "data/mine"]) == 0
-    assert "groups: as the datalist names them" in capsys.readouterr().out
+    assert "groups: not known" in capsys.readouterr().out
 
 
 def test_what_to_type_next_is_printed(polyps, capsys):
     new_bundle(polyps, "--class-name", "sessile polyp")
-    *_, change, check, train, predict = [line.strip() for line in capsys.readouterr().out.splitlines() if line]
+    *_, change, check, train, evaluate, report, predict = [
+        line.strip() for line in capsys.readouterr().out.splitlines() if line
+    ]
     assert change == f"cd {shlex.quote(str(polyps))}"
     assert check == "python -m monai_vlsm check data/mine"
     assert train == "python -m monai.bundle run training --config_file bundles/mine/configs/train.json"
-    assert predict == "python -m monai_vlsm predict images --bundle bundles/mine --prompt 'sessile polyp'"
+    assert "['bundles/mine/configs/train.json','bundles/mine/configs/evaluate.json']" in evaluate
+    assert report == "python -m monai_vlsm report mine"
+    assert predict == "python -m monai_vlsm predict images --bundle mine --prompt 'sessile polyp' --out found"
 
 
 def test_the_table_counts_images_and_names_what_was_skipped(polyps, capsys):

@@ -244,6 +244,20 @@ def test_broken_images_are_named_and_the_others_are_segmented(bundle, mixed, cap
     assert re.search(r"broken\.png: .*it is no picture", shown.err)
 
 
+def test_the_last_lines_say_how_many_masks_to_look_at(bundle, mixed, capsys):
+    predict(bundle, str(mixed), "--prompt", "cyst", "--prompt", "mass")
+    look, emptied = (sum(row[name] == "True" for row in rows()) for name in ("look", "emptied"))
+    assert f"8 masks: {look} to look at, {emptied} emptied" in capsys.readouterr().out
+
+
+def test_results_do_not_mix_with_files_of_others(bundle, mixed):
+    Path("masks").mkdir()
+    Path("masks/results.csv").write_text("mine")
+    with pytest.raises(DataError, match=r"not of 'predict', such as 'results\.csv'.*--out"):
+        predict(bundle, str(mixed))
+    assert Path("masks/results.csv").read_text() == "mine"
+
+
 def test_a_second_run_segments_nothing_again(bundle, mixed, capsys):
     predict(bundle, str(mixed), "--overlays", "0")
     before = times()
@@ -289,6 +303,7 @@ def test_a_file_of_jobs_says_what_is_asked_of_which_image(bundle, mixed):
     [
         ([], "expected either images or --jobs"),
         (["images", "--jobs", "jobs.csv"], "expected either images or --jobs"),
+        (["images", "--prompt", "x", "--prompt", " "], "expected a text for --prompt, got nothing"),
         (["--jobs", "jobs.csv", "--prompt", "x"], "expected --prompt or --jobs, not both"),
         (["images", "--overlays", "-1"], "'overlays' must be a whole number"),
         (["images", "--batch-size", "0"], "'batch_size' must be a whole number"),

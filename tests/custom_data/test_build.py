@@ -333,6 +333,11 @@ def test_too_little_space_is_told_before_anything_is_written(ask, polyps, monkey
     assert sorted(path.name for path in polyps.iterdir()) == ["images", "masks"]
 
 
+def test_no_patient_is_named_where_nothing_is_known_of_patients(ask, polyps):
+    splits = load_splits(make(ask(polyps), polyps).dataset)
+    assert not any("group" in entry for entries in splits.values() for entry in entries)
+
+
 def test_an_interruption_leaves_nothing_behind(ask, polyps, monkeypatch):
     def interrupt(request, pairs, part, *_rest):
         (part / "images").mkdir()

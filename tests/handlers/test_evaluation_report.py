@@ -374,12 +374,19 @@ def test_what_was_asked_in_vain_counts_for_presence_and_not_for_metrics(tmp_path
     assert len(rows_of(tmp_path)) == 5
 
 
+def test_the_table_says_how_often_a_mask_was_drawn_in_vain(tmp_path, caplog):
+    with caplog.at_level(logging.INFO, logger="monai_vlsm"):
+        evaluate(tmp_path, ASKED, {"dice": [0.8, 0.8, 0.8, 1.0, 0.0]})
+    assert "asked for what is not there: 2 times, answered with a mask: 50%" in caplog.text
+
+
 def test_without_presence_nothing_is_said_of_it(tmp_path):
     evaluate(tmp_path, THREE, VALUES)
     assert "presence" not in summary_of(tmp_path)
 
 
-def test_scores_of_cases_are_judged_by_the_masks_they_find(tmp_path):
+def test_scores_of_cases_are_judged_by_the_masks_they_find(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "monai_vlsm")
     scores = [(0.9, 0.99, False), (0.3, 0.7, True), (0.2, 0.95, False)]
     cases = [
         case(str(at), mask(3), mask(3), agreement=agreement, mean_probability=probability, look=look)
@@ -388,6 +395,7 @@ def test_scores_of_cases_are_judged_by_the_masks_they_find(tmp_path):
     evaluate(tmp_path, cases, {"dice": [0.9, 0.1, 0.2]})
     found = json.loads((tmp_path / "summary.json").read_text())["selection"]
     assert (found["cases"], found["bad"], found["look"]) == (3, 2, {"cases": 1, "bad": 1})
+    assert "to look at: 1 of 3 cases, among them 1 of the 2 with a Dice below 0.5" in caplog.text
     assert list(found["scores"]) == ["agreement", "mean_probability"]
     assert found["scores"]["agreement"]["auroc"] == 1
     assert found["scores"]["agreement"]["area"] == pytest.approx((0.1 + (0.1 + 0.9) / 2 + 1.8 / 3) / 3)

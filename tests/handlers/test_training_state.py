@@ -197,6 +197,15 @@ def broken(broken_folder, tmp_path):
     return Path(shutil.copytree(broken_folder, tmp_path / "broken"))
 
 
+def test_the_end_says_how_good_the_best_model_is_and_where(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "monai_vlsm")
+    training = Training(tmp_path, max_epochs=1).run()
+    assert "Training ended after 1 of 1 epochs" in caplog.text
+    assert (
+        f"val_loss {training.evaluator.state.best_metric:.4f} in epoch 1, is '{tmp_path / 'model.pt'}'" in caplog.text
+    )
+
+
 def test_a_resumed_training_ends_like_one_without_interruption(whole, broken):
     expected = whole.everything()
     assert Training(broken, resume=True).run().everything() == expected

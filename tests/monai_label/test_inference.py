@@ -60,11 +60,12 @@ def test_a_mask_holds_what_the_package_finds(server, values, expected, name):
     np.testing.assert_array_equal(found.squeeze(), wanted.squeeze())
 
 
-def test_a_png_that_is_not_asked_for_by_slicer_is_answered_as_a_png(server, tmp_path, expected):
-    answer = server.infer("busi", "gray", prompt=PROMPT, result_extension="")
+@pytest.mark.parametrize("name", ["gray", "gray_jpg"])
+def test_a_picture_that_is_not_asked_for_by_slicer_is_answered_as_a_png(server, tmp_path, expected, name):
+    answer = server.infer("busi", name, prompt=PROMPT, result_extension="")
     (tmp_path / "answer.png").write_bytes(answer.mask)
     np.testing.assert_array_equal(
-        itk.array_from_image(itk.imread(str(tmp_path / "answer.png"))), expected("gray", PROMPT)
+        itk.array_from_image(itk.imread(str(tmp_path / "answer.png"))), expected(name, PROMPT)
     )
 
 

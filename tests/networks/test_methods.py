@@ -15,6 +15,7 @@ from monai_vlsm.networks import (
     trainable_summary,
     trained_parameters,
 )
+from monai_vlsm.networks.backbone import DEFAULT_BACKBONE
 
 RECIPES = {
     "dense": (1e-3, 1e-3, 0.3, 1.5, 1.0),
@@ -156,6 +157,13 @@ def test_tiny_is_found_by_its_name(tmp_path):
     save_adapters(source, tmp_path / "model.pt")
     image = torch.randn(1, 3, 96, 96)
     assert torch.equal(load_network(tmp_path / "model.pt")(image), source(image))
+
+
+def test_a_file_of_tiny_needs_no_other_backbone_where_nobody_chose_one(tmp_path, caplog):
+    save_adapters(build_network("dense", "tiny"), tmp_path / "a.pt")
+    network = build_network(backbone=DEFAULT_BACKBONE, checkpoint=tmp_path / "a.pt")
+    assert network.backbone_name == "tiny"
+    assert "trained on the backbone 'tiny'" in caplog.text
 
 
 def test_name_in_a_file_is_never_fetched(small_backbone, tmp_path, monkeypatch):

@@ -102,7 +102,7 @@ def test_images_that_moved_are_still_finished(done, plan, pictures):
 
 
 def test_the_table_has_a_row_for_each_image_and_prompt(done, plan, pictures):
-    assert write_results(done, plan) == {}
+    assert write_results(done, plan).failed == {}
     rows = read_results(plan.folder)
     assert tuple(rows[0]) == COLUMNS
     expected = [(str(job.source.path), prompt) for job in done for prompt in ("cyst", "'=SUM(1)")]
@@ -115,8 +115,8 @@ def test_what_failed_has_its_rows_and_is_told_and_tried_again(jobs, predictor, p
     (pictures / "b.jpg").write_bytes(b"")
     for job in jobs:
         segment_case(predictor, job, plan)
-    failed = write_results(jobs, plan)
-    assert [job.source.name for job in failed] == ["b"]
+    outcome = write_results(jobs, plan)
+    assert ([job.source.name for job in outcome.failed], outcome.masks) == (["b"], 4)
     assert [bool(row["error"]) for row in read_results(plan.folder)] == [False, False, True, True, False, False]
     assert left(jobs, plan) == ["b"]
 
@@ -130,4 +130,4 @@ def test_an_image_that_changes_after_it_was_read_is_not_finished(jobs, predictor
 
 def test_an_image_without_a_record_has_failed(jobs, plan):
     plan.folder.mkdir()
-    assert set(write_results(jobs, plan).values()) == {"it was not segmented"}
+    assert set(write_results(jobs, plan).failed.values()) == {"it was not segmented"}
