@@ -321,7 +321,7 @@ class Large:
 
 def test_a_state_of_a_stranger_takes_no_more_memory_than_its_file(broken):
     torch.save({"format": 2, "settings": Large()}, broken / "training_state.pt")
-    with pytest.raises(DataError, match="it asks for '.*bytearray'"):
+    with pytest.raises(DataError, match=r"it asks for '.*bytearray'"):
         Training(broken, resume=True).run()
 
 
