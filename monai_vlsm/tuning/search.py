@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from monai_vlsm.cluster import Pool, Surroundings, cluster, each, pool
 from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.tuning.space import Choices, Space
-from monai_vlsm.tuning.study import ERROR, STOPPED, THREADS, Search, dice_of, first_rung, open_study
+from monai_vlsm.tuning.study import ERROR, STOPPED, THREADS, Search, dice_of, first_rung, seed_study, trials_of
 from monai_vlsm.tuning.trial import Trial, train
 
 if TYPE_CHECKING:
@@ -35,34 +35,34 @@ def run_search(search: Search, space: Space, trials: int, address: str | None, w
     lock.acquire()
     try:
         search.begin()
-        study = open_study(search.out, search.seed)
-        missing = [trial for trial in study.trials if not trial.state.is_finished()]
-        if missing or len(study.trials) < trials:
+        study = search.open()
+        missing = [trial for trial in trials_of(study) if not trial.state.is_finished()]
+        if missing or len(trials_of(study)) < trials:
             with cluster(address):
-                _run(search, space, trials, pool(workers))
-        return open_study(search.out)
+                _run(search, study, space, trials, pool(workers))
+        return study
     finally:
         lock.release()
 
 
-def _run(search: Search, space: Space, trials: int, chosen: Pool) -> None:
-    left = trials - sum(trial.state.is_finished() for trial in open_study(search.out).trials)
+def _run(search: Search, study: Study, space: Space, trials: int, chosen: Pool) -> None:
+    left = trials - sum(trial.state.is_finished() for trial in trials_of(study))
     with tqdm(None, "searching", left, unit="trial", disable=None) as bar:
-        for trial, _, failure in each(train, _todo(search, space, trials, chosen), chosen, Surroundings.here()):
-            _tell(open_study(search.out), trial.number, failure)
+        for trial, _, failure in each(train, _todo(search, study, space, trials, chosen), chosen, Surroundings.here()):
+            _tell(study, trial.number, failure)
             bar.update()
 
 
-def _todo(search: Search, space: Space, trials: int, chosen: Pool) -> Iterator[Trial]:
+def _todo(search: Search, study: Study, space: Space, trials: int, chosen: Pool) -> Iterator[Trial]:
     """Yield interrupted trials, then new ones, each drawn when there is room for it."""
     from optuna import Trial as StudyTrial
 
-    for trial in open_study(search.out).trials:
+    for trial in trials_of(study):
         if not trial.state.is_finished():
-            study = open_study(search.out, search.seed + trial.number)
+            seed_study(study, search.seed + trial.number)
             yield _drawn(search, space, StudyTrial(study, trial._trial_id), chosen)
-    while (number := len(open_study(search.out).trials)) < trials:
-        study = open_study(search.out, search.seed + number)
+    while (number := len(trials_of(study))) < trials:
+        seed_study(study, search.seed + number)
         yield _drawn(search, space, study.ask(), chosen)
 
 
@@ -86,7 +86,7 @@ def _tell(study: Study, number: int, failure: str) -> None:
     """End a trial: it failed, was stopped early, or is complete."""
     from optuna.trial import TrialState
 
-    trial = study.trials[number]
+    trial = trials_of(study)[number]
     if failure:
         study._storage.set_trial_user_attr(trial._trial_id, ERROR, failure)
         study.tell(number, state=TrialState.FAIL)

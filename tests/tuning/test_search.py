@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 from tuning.conftest import SPACE, one_after_the_other
 
@@ -132,6 +133,35 @@ def test_half_a_line_and_a_lock_of_a_killed_process_are_in_nobodys_way(asked, st
         file.write(b'{"op_code":6,"trial')
     Path(f"{searched.out / JOURNAL}.lock").symlink_to(searched.out / JOURNAL)
     assert len(searched.run(2)) == 2
+
+
+def test_the_journal_is_read_once_and_by_each_trial(asked, started, monkeypatch):
+    opened, whole = [], JournalFileBackend.__init__
+    monkeypatch.setattr(JournalFileBackend, "__init__", lambda *given: opened.append(given) or whole(*given))
+    asked().run(3)
+    assert len(opened) == 1 + len(started)
+
+
+def test_what_is_written_behind_half_a_line_can_be_read(asked, started, monkeypatch):
+    """A full disk may leave it while other trials go on."""
+    searched, pretend = asked(), trying._train
+
+    def leave_half_a_line(trial, handle) -> None:
+        with (searched.out / JOURNAL).open("ab") as file:
+            file.write(b'{"op_code":6,"trial')
+        pretend(trial, handle)
+
+    monkeypatch.setattr(trying, "_train", leave_half_a_line)
+    assert [row.outcome for row in searched.run(2)] == ["finished"] * 2
+    assert searched.run(2)[0].dice is not None
+
+
+@pytest.mark.parametrize("name", [JOURNAL, f"{JOURNAL}.lock", "settings.json", "train.json"])
+def test_a_folder_in_the_place_of_a_file_is_told(asked, started, name):
+    searched = asked()
+    (searched.out / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=name):
+        searched.run(1)
 
 
 def test_a_damaged_journal_is_told(asked, started):
