@@ -72,7 +72,12 @@ def _scatter(key: str, part: Range, rows: Sequence[Row]) -> Markup:
 def _by_choice(key: str, choices: Sequence[Any], rows: Sequence[Row]) -> Iterator[list[object]]:
     for choice in choices:
         found = [row.dice for row in rows if row.values[key] == choice]
-        yield ["null" if choice is None else str(choice), len(found), max(found, default=None), fmean(found) if found else None]
+        yield [
+            "null" if choice is None else str(choice),
+            len(found),
+            max(found, default=None),
+            fmean(found) if found else None,
+        ]
 
 
 def _courses(rows: Sequence[Row]) -> Markup:

@@ -141,4 +141,3 @@ def dice_of(trial: FrozenTrial) -> float | None:
     """Return the best Dice of all validations of a trial, None before the first."""
     known = [dice for dice in trial.intermediate_values.values() if math.isfinite(dice)]
     return max(known, default=None)
-
