@@ -105,7 +105,7 @@ def _with_all_keys(config: dict[str, Any]) -> dict[str, Any]:
 def _for_folders_of_trials(config: dict[str, Any], bundle: Path) -> dict[str, Any]:
     """Return a configuration that writes below its ``bundle_root`` alone, and takes the backbone in the bundle."""
     template = released("train.json").template
-    places = {key: template[key] for key in ("output_dir", "cache_dir") if key in config}
+    places: dict[str, Any] = {key: template[key] for key in ("output_dir", "cache_dir") if key in config}
     backbone = str(bundle / "models" / "backbone") if config["backbone"] == OWN_BACKBONE else config["backbone"]
     return {**config, **places, "backbone": backbone}
 

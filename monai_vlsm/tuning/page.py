@@ -39,8 +39,7 @@ def search_page(name: str, rows: Sequence[Row], space: Space, command: str) -> P
     page.table(header, [_cells(row, keys) for row in rows], "Trials by their Dice")
     page.section("What each key does")
     for key, part in space.varied.items():
-        drawn = [row for row in rows if key in row.values and fits(key, space.method_of(row.values))]
-        having = [row for row in drawn if row.dice is not None]
+        having = [row for row in rows if key in row.values and fits(key, space.method_of(row.values))]
         if isinstance(part, Range):
             page.plots(_scatter(key, part, having))
         else:
@@ -63,15 +62,15 @@ def _scatter(key: str, part: Range, rows: Sequence[Row]) -> Markup:
 
     lines = []
     for outcome in dict.fromkeys(row.outcome for row in rows):
-        these = [row for row in rows if row.outcome == outcome]
-        lines.append(Line(outcome, [place(row) for row in these], [row.dice for row in these], joined=False))
+        pairs = [(place(row), row.dice) for row in rows if row.outcome == outcome and row.dice is not None]
+        lines.append(Line(outcome, [x for x, _ in pairs], [y for _, y in pairs], joined=False))
     label = f"log10 of {key}" if part.log else key
     return line_plot(lines, label, "Dice", f"The Dice of each trial over {label}.")
 
 
 def _by_choice(key: str, choices: Sequence[Any], rows: Sequence[Row]) -> Iterator[list[object]]:
     for choice in choices:
-        found = [row.dice for row in rows if row.values[key] == choice]
+        found = [row.dice for row in rows if row.values[key] == choice and row.dice is not None]
         yield [
             "null" if choice is None else str(choice),
             len(found),

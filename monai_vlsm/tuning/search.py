@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm.auto import tqdm
 
 from monai_vlsm.cluster import Pool, Surroundings, cluster, each, pool
 from monai_vlsm.data.folder_lock import FolderLock
+from monai_vlsm.errors import DataError, UserError
 from monai_vlsm.tuning.space import Choices, Space
-from monai_vlsm.tuning.study import ERROR, STOPPED, THREADS, Search, dice_of, first_rung, seed_study, trials_of
+from monai_vlsm.tuning.study import (
+    ERROR,
+    JOURNAL,
+    STOPPED,
+    THREADS,
+    Search,
+    dice_of,
+    first_rung,
+    open_study,
+    seed_study,
+    trials_of,
+)
 from monai_vlsm.tuning.trial import Trial, train
 
 if TYPE_CHECKING:
     from optuna import Study
     from optuna import Trial as StudyTrial
+    from optuna.trial import FrozenTrial
 
 
 def run_search(search: Search, space: Space, trials: int, address: str | None, workers: int | None) -> Study:
@@ -35,7 +49,7 @@ def run_search(search: Search, space: Space, trials: int, address: str | None, w
     lock.acquire()
     try:
         search.begin()
-        study = search.open()
+        study = _opened(search, space)
         missing = [trial for trial in trials_of(study) if not trial.state.is_finished()]
         if missing or len(trials_of(study)) < trials:
             with cluster(address):
@@ -43,6 +57,42 @@ def run_search(search: Search, space: Space, trials: int, address: str | None, w
         return study
     finally:
         lock.release()
+
+
+def _opened(search: Search, space: Space) -> Study:
+    """Return the study of a folder, which a stranger may have written, once all of it is known to be sound."""
+    journal = search.out / JOURNAL
+    try:
+        # Of a killed process: the search has its own lock.
+        Path(f"{journal}.lock").unlink(missing_ok=True)
+        study = open_study(search.out)
+        if study.direction.name != "MAXIMIZE":
+            raise ValueError("it looks for the lowest Dice")
+        for trial in trials_of(study):
+            _require_sound(trial, search, space)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged file can raise anything: RecursionError, AssertionError, OSError ...
+        raise DataError(
+            f"{str(journal)!r} is damaged ({type(error).__name__}: {error}): begin anew with another --out."
+        ) from error
+    return study
+
+
+def _require_sound(trial: FrozenTrial, search: Search, space: Space) -> None:
+    """Raise a ValueError unless a trial has what trials of this search have: its threads end up in a command."""
+    noted, finished = trial.user_attrs, trial.state.is_finished()
+    sound = (
+        (type(noted.get(THREADS)) is int or not finished)
+        and type(noted.get(STOPPED, 0)) is int
+        and isinstance(noted.get(ERROR, ""), str)
+        and all(type(epoch) is int and not (dice < 0 or dice > 1) for epoch, dice in trial.intermediate_values.items())
+        and all(key in space.keys and space.keys[key].has(value) for key, value in trial.params.items())
+    )
+    if not sound:
+        raise ValueError(f"trial {trial.number} is none of this search")
+    if finished:
+        values_of(search, space, trial)
 
 
 def _run(search: Search, study: Study, space: Space, trials: int, chosen: Pool) -> None:

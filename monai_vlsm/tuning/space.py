@@ -54,6 +54,10 @@ class Choices:
         known = [value for value in self.values if value is not None] or [None]
         return min(known), max(known)
 
+    def has(self, value: Any) -> bool:
+        """Tell whether a value is one of them; true is not 1."""
+        return any(type(value) is type(one) and value == one for one in self.values)
+
     def draw(self, trial: Trial, key: str) -> Any:
         """Return the value of a trial."""
         return self.values[0] if len(self.values) == 1 else trial.suggest_categorical(key, self.values)
@@ -71,6 +75,10 @@ class Range:
     def extremes(self) -> tuple[float, float]:
         """Return the bounds."""
         return self.low, self.high
+
+    def has(self, value: Any) -> bool:
+        """Tell whether a value lies between the bounds."""
+        return type(value) in (int, float) and self.low <= value <= self.high
 
     def draw(self, trial: Trial, key: str) -> float:
         """Return the value of a trial."""

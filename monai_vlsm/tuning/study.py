@@ -70,22 +70,6 @@ class Search:
                     "give another --out."
                 )
 
-    def open(self) -> Study:
-        """Return the study in the folder, a new one if there is none.
-
-        Raises:
-            DataError: if its journal is damaged, or Optuna is not installed.
-        """
-        journal = self.out / JOURNAL
-        try:
-            # Of a killed process: the search has its own lock.
-            Path(f"{journal}.lock").unlink(missing_ok=True)
-            return open_study(self.out)
-        except DataError:
-            raise
-        except (ValueError, LookupError, TypeError, AttributeError, OSError) as error:
-            raise DataError(f"{str(journal)!r} is damaged ({error}): begin anew with another --out.") from error
-
 
 def open_study(out: Path, rungs: int = 1) -> Study:
     """Return the study in a folder, a new one if there is none; all of its journal is read.

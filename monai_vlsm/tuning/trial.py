@@ -64,7 +64,7 @@ def train(trial: Trial) -> None:
     handle = StudyTrial(study, trials_of(study)[trial.number]._trial_id)
     torch.set_num_threads(trial.threads)
     _let_end(trial.folder / MODEL.parent)
-    if STOPPED not in handle.user_attrs:
+    if STOPPED not in trials_of(study)[trial.number].user_attrs:
         _train(trial, handle)
     if dice_of(trials_of(study)[trial.number]) is None:
         raise DataError("it has not one Dice of a validation: is 'val_interval' above 'max_epochs'?")

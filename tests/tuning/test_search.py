@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState
+from optuna.trial import Trial, TrialState
 from tuning.conftest import SPACE, one_after_the_other
 
 from monai_vlsm.cluster import Pool
@@ -54,6 +54,12 @@ def asked(read, config, tmp_path) -> Callable[..., SimpleNamespace]:
         return SimpleNamespace(search=search, space=searched, run=run, out=search.out)
 
     return of
+
+
+def stop_first(study) -> None:
+    trial = Trial(study, 0)
+    trial.report(0.3, 1)
+    trial.set_user_attr(STOPPED, 1)
 
 
 def test_the_best_trial_is_the_first_row(asked, started):
@@ -164,11 +170,29 @@ def test_a_folder_in_the_place_of_a_file_is_told(asked, started, name):
         searched.run(1)
 
 
-def test_a_damaged_journal_is_told(asked, started):
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ('"threads":1', '"threads":"1; reboot #"'),
+        ('"threads":1', '"error":["text"]'),
+        ('"threads":1', '"threads":1,"more":1'),
+        ('"directions":[2]', '"directions":[1]'),
+        ('"directions":[2]', '"directions":[2,2]'),
+        ('"step":2', '"step":"two"'),
+        ('"step":2,"intermediate_value":', '"step":2,"intermediate_value":1e9'),
+        ('"param_name":"learning_rate"', '"param_name":"other"'),
+        ('"param_value_internal":', '"param_value_internal":1e9'),
+        ('{"op_code":7', "[" * 10_000 + '{"op_code":7'),
+        ('{"op_code":7', 'nonsense\n{"op_code":7'),
+    ],
+)
+def test_a_journal_of_a_stranger_is_told(asked, started, written, instead):
+    """Of its numbers a command is made, which people take into a shell."""
     searched = asked()
     searched.run(1)
-    content = (searched.out / JOURNAL).read_bytes().splitlines(keepends=True)
-    (searched.out / JOURNAL).write_bytes(b"".join([content[0], b"nonsense\n", *content[1:]]))
+    text = (searched.out / JOURNAL).read_text()
+    assert written in text
+    (searched.out / JOURNAL).write_text(text.replace(written, instead))
     with pytest.raises(DataError, match="is damaged"):
         searched.run(2)
 
@@ -208,12 +232,20 @@ def test_a_trial_that_is_behind_is_stopped_and_not_the_best(asked, started, monk
     assert best_of(rows).outcome == "finished"
 
 
+def test_a_trial_that_an_older_worker_stops_meanwhile_stays_stopped(asked, started, monkeypatch):
+    searched = asked()
+    monkeypatch.setattr(trying, "_let_end", lambda folder: stop_first(open_study(searched.out)))
+    (row,) = searched.run(1)
+    assert (row.outcome, row.dice) == ("stopped early", 0.3)
+    assert not started
+
+
 def test_a_trial_that_was_stopped_when_its_search_was_killed_stays_stopped(asked, started):
     searched = asked()
     searched.out.mkdir()
-    trial = open_study(searched.out).ask()
-    trial.report(0.3, 1)
-    trial.set_user_attr(STOPPED, 1)
+    study = open_study(searched.out)
+    study.ask()
+    stop_first(study)
     (row,) = searched.run(1)
     assert (row.outcome, row.dice) == ("stopped early", 0.3)
     assert not started
