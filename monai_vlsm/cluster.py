@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from monai_vlsm.data.whole import what_failed
 from monai_vlsm.errors import DataError, find_message, with_causes
 
 STORE = 200 << 20
@@ -216,7 +215,9 @@ def _records() -> Iterator[Path]:
     try:
         private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=base))
     except OSError as error:
-        raise DataError(what_failed(base, error) + " RAY_TMPDIR names it.") from error
+        raise DataError(
+            f"Ray has no place for its records in {str(base)!r} ({error}): name another folder by RAY_TMPDIR."
+        ) from error
     with FileLock(private / "lock"):
         try:
             yield private / "r"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import threading
@@ -102,6 +103,14 @@ def test_masks_are_of_the_image_that_was_set_when_they_were_asked_for(predictor)
 def test_prompts_may_come_one_by_one(predictor):
     asked = predictor.set_image(PICTURE).predict_each(text for text in ("a cyst", "calf"))
     assert [found.prompt for found in asked] == ["a cyst", "calf"]
+
+
+def test_logits_that_are_not_finite_are_told_in_place_of_an_empty_mask(predictor):
+    network = copy.deepcopy(predictor.network)
+    with torch.no_grad():
+        next(parameter for parameter in network.parameters() if parameter.requires_grad).fill_(1e30)
+    with pytest.raises(DataError, match="not finite"):
+        Predictor(network, "cpu").set_image(PICTURE).predict("a cyst")
 
 
 def test_a_single_text_is_no_list_of_prompts(predictor):
