@@ -10,6 +10,7 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.cluster import Pool, Surroundings, cluster, each, pool
 from monai_vlsm.data.folder_lock import FolderLock
+from monai_vlsm.data.whole import what_failed
 from monai_vlsm.errors import DataError, UserError
 from monai_vlsm.tuning.space import Choices, Space
 from monai_vlsm.tuning.study import (
@@ -43,7 +44,7 @@ def run_search(search: Search, space: Space, trials: int, address: str | None, w
         workers: trials at once.
 
     Raises:
-        DataError: if another process runs it, or Ray cannot.
+        DataError: if another process runs it, Ray cannot, or the disk is full.
     """
     lock = FolderLock(search.out, "search", "give another --out")
     lock.acquire()
@@ -55,6 +56,10 @@ def run_search(search: Search, space: Space, trials: int, address: str | None, w
             with cluster(address):
                 _run(search, study, space, trials, pool(workers))
         return study
+    except UserError:
+        raise
+    except OSError as error:
+        raise DataError(what_failed(search.out / JOURNAL, error)) from error
     finally:
         lock.release()
 
@@ -98,7 +103,10 @@ def _require_sound(trial: FrozenTrial, search: Search, space: Space) -> None:
 def _run(search: Search, study: Study, space: Space, trials: int, chosen: Pool) -> None:
     left = trials - sum(trial.state.is_finished() for trial in trials_of(study))
     with tqdm(None, "searching", left, unit="trial", disable=None) as bar:
-        for trial, _, failure in each(train, _todo(search, study, space, trials, chosen), chosen, Surroundings.here()):
+        todo = _todo(search, study, space, trials, chosen)
+        for trial, end, failure in each(train, todo, chosen, Surroundings.here()):
+            if end:
+                raise DataError(f"trial {trial.number} was interrupted: {end} The same command goes on.")
             _tell(study, trial.number, failure)
             bar.update()
 

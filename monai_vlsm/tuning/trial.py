@@ -18,7 +18,7 @@ from monai_vlsm.bundle import MODEL, as_literal
 from monai_vlsm.bundle.released import LOGGING
 from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.errors import DataError
+from monai_vlsm.errors import DataError, find_message, is_full_disk, with_causes
 from monai_vlsm.tuning.study import CONFIG, STOPPED, dice_of, open_study, trials_of
 
 if TYPE_CHECKING:
@@ -52,12 +52,25 @@ class Trial:
         return self.out / "trials" / f"{self.number:03}"
 
 
-def train(trial: Trial) -> None:
+def train(trial: Trial) -> str:
     """Train, from where an earlier attempt was interrupted; the study gets the Dice of every validation.
+
+    Returns:
+        Why the search must end, and go on with this trial later: the disk is full. "" where it need not.
 
     Raises:
         DataError: if the training cannot use its values, or never validates.
     """
+    try:
+        _attempt(trial)
+    except Exception as error:
+        if any(map(is_full_disk, with_causes(error))):
+            return find_message(error) or str(error)
+        raise
+    return ""
+
+
+def _attempt(trial: Trial) -> None:
     from optuna import Trial as StudyTrial
 
     study = open_study(trial.out, rungs=trial.rung)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -98,6 +99,32 @@ def test_a_trial_that_fails_is_a_row_and_the_rest_go_on(asked, started, monkeypa
         (1, "failed", None, "MemoryError: no room")
     ]
     assert sum(row.outcome == "finished" for row in rows) == 2
+
+
+def test_a_full_disk_ends_the_search_which_goes_on_when_there_is_room(asked, started, monkeypatch):
+    """Each trial that is left would fail in a second, and none is tried again."""
+    pretend, full = trying._train, OSError(errno.ENOSPC, "No space left on device")
+
+    def fail(trial, handle) -> None:
+        try:
+            raise DataError("cannot write 'model.pt': the disk is full.") from full
+        except DataError as error:
+            raise RuntimeError("in MONAI") from error
+
+    monkeypatch.setattr(trying, "_train", fail)
+    with pytest.raises(DataError, match=r"trial 0 was interrupted: .*the disk is full\. The same command goes on"):
+        asked().run(3)
+    monkeypatch.setattr(trying, "_train", pretend)
+    assert [row.outcome for row in asked().run(3)] == ["finished"] * 3
+
+
+def test_a_disk_that_is_too_full_for_the_journal_is_told(asked, started, monkeypatch):
+    def fail(*given) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(searching, "_tell", fail)
+    with pytest.raises(DataError, match=r"study\.journal': the disk is full"):
+        asked().run(1)
 
 
 def test_a_trial_without_a_validation_fails(asked, started, monkeypatch):
