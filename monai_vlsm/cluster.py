@@ -93,19 +93,17 @@ def cluster(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address is None:  # its name speaks of other systems; on all of them Ray keeps to the loopback without it
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-        # Without these Ray writes a token for all runs into the home of the user, who may have none.
-        os.environ.setdefault("RAY_AUTH_MODE", "token")
-        os.environ.setdefault("RAY_AUTH_TOKEN", token_hex(_TOKEN))
-    try:
-        import ray
-    except ImportError as error:
-        raise DataError(f'Ray is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
-
-    with _connected(address) if not ray.is_initialized() else nullcontext():
+    with _token() if address is None else nullcontext():
         try:
-            yield
-        except ray.exceptions.RayError as error:
-            raise DataError(f"Ray cannot go on, what is finished stays so: {error}") from error
+            import ray
+        except ImportError as error:
+            raise DataError(f'Ray is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
+
+        with _connected(address) if not ray.is_initialized() else nullcontext():
+            try:
+                yield
+            except ray.exceptions.RayError as error:
+                raise DataError(f"Ray cannot go on, what is finished stays so: {error}") from error
 
 
 def share(gpus: int, size: int) -> float:
@@ -198,6 +196,23 @@ def _connected(address: str | None) -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _token() -> Iterator[None]:
+    """Let Ray take work from this run alone; it would write a token for all runs into the user's home, if there is one.
+
+    It goes at the end, because other clusters have others.
+    """
+    given = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(_TOKEN)}
+    if given.keys() & os.environ.keys():
+        given = {}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name in given:
+            os.environ.pop(name, None)
 
 
 @contextmanager

@@ -81,6 +81,18 @@ def test_records_that_another_process_removes_meanwhile_do_not_matter(tmp_path, 
         assert folder.parent.is_dir()
 
 
+@pytest.mark.parametrize("mode", [None, "disabled"])
+def test_the_token_of_a_run_goes_at_its_end_and_gives_way_to_the_users_choice(monkeypatch, mode):
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    before = dict(os.environ)
+    with clusters._token():
+        assert ("RAY_AUTH_TOKEN" in os.environ) == (mode is None)
+    assert dict(os.environ) == before
+
+
 def test_no_place_for_records_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "nowhere"))
     with pytest.raises(DataError, match=r"nowhere.*RAY_TMPDIR"), clusters._records():
