@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from monai_vlsm.errors import DataError, find_message, with_causes
 
@@ -24,6 +25,8 @@ _VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANS
 """Beginnings of the environment variables that workers take over."""
 _PRIVATE = "monai_vlsm_ray_"
 """Beginning of the names of folders that Ray writes into."""
+_TOKEN = 32
+"""Bytes, at random, without which nobody else on this machine can send work to what is begun here."""
 _CORES_OF_A_TASK = 4
 """Where nobody says how many tasks run at once, and there is no GPU."""
 
@@ -90,16 +93,17 @@ def cluster(address: str | None) -> Iterator[None]:
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     if address is None:  # its name speaks of other systems; on all of them Ray keeps to the loopback without it
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise DataError(f'Ray is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
-
-    with _connected(address) if not ray.is_initialized() else nullcontext():
+    with _token() if address is None else nullcontext():
         try:
-            yield
-        except ray.exceptions.RayError as error:
-            raise DataError(f"Ray cannot go on, what is finished stays so: {error}") from error
+            import ray
+        except ImportError as error:
+            raise DataError(f'Ray is not installed here ({error}): pip install "monai_vlsm[ray]".') from error
+
+        with _connected(address) if not ray.is_initialized() else nullcontext():
+            try:
+                yield
+            except ray.exceptions.RayError as error:
+                raise DataError(f"Ray cannot go on, what is finished stays so: {error}") from error
 
 
 def share(gpus: int, size: int) -> float:
@@ -145,6 +149,7 @@ def each(
     """
     import ray
 
+    deaths = ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError, ray.exceptions.NodeDiedError
     task = ray.remote(num_cpus=chosen.cores, num_gpus=chosen.gpus, max_retries=0)(answer_to)
     waiting = iter(items)
     running: dict[Any, Item] = {}
@@ -156,8 +161,9 @@ def each(
         (finished, *_), _ = ray.wait(list(running))
         try:
             answer, failure = ray.get(finished)
-        except (ray.exceptions.WorkerCrashedError, ray.exceptions.OutOfMemoryError) as error:
-            answer, failure = None, f"its process died: {str(error).splitlines()[0]}"
+        except deaths as error:
+            reason, *_ = str(error).split("\n")
+            answer, failure = None, f"its process died: {reason}"
         yield running.pop(finished), answer, failure
 
 
@@ -193,6 +199,23 @@ def _connected(address: str | None) -> Iterator[None]:
 
 
 @contextmanager
+def _token() -> Iterator[None]:
+    """Let Ray take work from this run alone; it would write a token for all runs into the user's home, if there is one.
+
+    It goes at the end, because other clusters have others.
+    """
+    given = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token_hex(_TOKEN)}
+    if given.keys() & os.environ.keys():
+        given = {}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name in given:
+            os.environ.pop(name, None)
+
+
+@contextmanager
 def _records() -> Iterator[Path]:
     """Give a folder for what Ray writes, inside one that is private: Ray opens its own to everybody.
 
@@ -200,10 +223,16 @@ def _records() -> Iterator[Path]:
     """
     base = Path(os.environ.get("RAY_TMPDIR", "/tmp"))
     for old in base.glob(f"{_PRIVATE}*"):
-        if not old.is_symlink() and old.stat().st_uid == os.getuid():
-            with suppress(Timeout, OSError), FileLock(old / "lock", timeout=0):
-                shutil.rmtree(old, ignore_errors=True)
-    private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=base))
+        with suppress(OSError):  # another process may have removed it meanwhile, or has it
+            if not old.is_symlink() and old.stat().st_uid == os.getuid():
+                with FileLock(old / "lock", timeout=0):
+                    shutil.rmtree(old, ignore_errors=True)
+    try:
+        private = Path(tempfile.mkdtemp(prefix=_PRIVATE, dir=base))
+    except OSError as error:
+        raise DataError(
+            f"Ray has no place for its records in {str(base)!r} ({error}): name another folder by RAY_TMPDIR."
+        ) from error
     with FileLock(private / "lock"):
         try:
             yield private / "r"

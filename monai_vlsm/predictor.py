@@ -188,22 +188,32 @@ class Predictor:
         (found,) = self.predict_each([prompt], threshold, min_presence)
         return found
 
-    @torch.inference_mode()
     def predict_each(
         self, prompts: Sequence[str], threshold: float | str | None = None, min_presence: float | None = None
     ) -> Iterator[Prediction]:
         """Yield what :meth:`predict` gives for each prompt, which are looked up together.
 
+        All are of the image that is set now, also where another one is set before the last of them is asked for.
+
         Raises:
-            DataError: as :meth:`predict` does.
+            DataError: as :meth:`predict` does, or if ``prompts`` is a single text.
         """
         if self._image is None:
             raise DataError("no image yet: call set_image first.")
-        for prompt in prompts:
+        if isinstance(prompts, str):
+            raise DataError(
+                f"expected a list of prompts, not the text {prompts!r}: give [{prompts!r}], or use predict."
+            )
+        texts = list(prompts)
+        for prompt in texts:
             if not isinstance(prompt, str):
                 raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
         threshold = self.threshold if threshold is None else threshold
         least = self.calibration.least_presence(self.min_presence if min_presence is None else min_presence, threshold)
+        return copy.copy(self)._predict_each(texts, threshold, least)
+
+    @torch.inference_mode()
+    def _predict_each(self, prompts: list[str], threshold: float | str, least: float) -> Iterator[Prediction]:
         wordings = [[prompt, *other_wordings(prompt, self.paraphrases)] for prompt in prompts]
         embeddings = iter(self._embeddings.of_all(self.network, [text for texts in wordings for text in texts]))
         for prompt, texts in zip(prompts, wordings, strict=True):

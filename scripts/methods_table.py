@@ -42,7 +42,7 @@ def measure(out: Path, data: Path, methods: Sequence[str]) -> None:
         if method != "zero_shot":
             given = ["--methods", method, "--threads", "1", "--batch-size", "1", "--repeats", "1"]
             _run([str(SCRIPTS / "benchmark"), "--only", "methods", *given, "--json", str(_costs_file(out, method))])
-    if "zero_shot" in methods and not _test_folder(out, "zero_shot").is_dir():
+    if "zero_shot" in methods and not dice(out, "zero_shot"):
         files = json.dumps([str(BUNDLE / "configs" / f"{name}.json") for name in ("train", "evaluate")])
         values = {"dataset_dir": data.absolute(), "output_dir": _test_folder(out, "zero_shot").absolute()}
         given = [word for key, value in values.items() for word in (f"--{key}", str(value))]

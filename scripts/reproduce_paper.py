@@ -120,6 +120,8 @@ def trial_notes(values: Mapping[str, Any], protocol: Protocol) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status is 1 if something failed."""
     given = parse_arguments(arguments)
+    # Two of the same would write into one folder, and count twice.
+    given.methods, given.seeds = (list(dict.fromkeys(values)) for values in (given.methods, given.seeds))
     show_user_errors_plainly()
     keep_quiet()
     protocol = PROTOCOLS[given.protocol]

@@ -74,6 +74,49 @@ def test_records_of_killed_processes_go_and_those_of_others_stay(tmp_path, monke
     assert (tmp_path / "other" / "r").is_dir()
 
 
+def test_records_that_another_process_removes_meanwhile_do_not_matter(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path))
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: [folder / "monai_vlsm_ray_gone"])
+    with clusters._records() as folder:
+        assert folder.parent.is_dir()
+
+
+@pytest.mark.parametrize("mode", [None, "disabled"])
+def test_the_token_of_a_run_goes_at_its_end_and_gives_way_to_the_users_choice(monkeypatch, mode):
+    monkeypatch.delenv("RAY_AUTH_TOKEN", raising=False)
+    monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+    if mode:
+        monkeypatch.setenv("RAY_AUTH_MODE", mode)
+    before = dict(os.environ)
+    with clusters._token():
+        assert ("RAY_AUTH_TOKEN" in os.environ) == (mode is None)
+    assert dict(os.environ) == before
+
+
+def test_no_place_for_records_is_told(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", str(tmp_path / "nowhere"))
+    with pytest.raises(DataError, match=r"nowhere.*RAY_TMPDIR"), clusters._records():
+        pass
+
+
+def test_what_a_dead_machine_had_to_do_fails_and_the_rest_goes_on(monkeypatch):
+    ray = pytest.importorskip("ray")
+    results = {"a": ray.exceptions.NodeDiedError(""), "b": ray.exceptions.WorkerCrashedError(), "c": (1, "")}
+
+    def get(item):
+        if isinstance(results[item], Exception):
+            raise results[item]
+        return results[item]
+
+    task = SimpleNamespace(remote=lambda function, item, surroundings: item)
+    monkeypatch.setattr(ray, "remote", lambda **options: lambda function: task)
+    monkeypatch.setattr(ray, "wait", lambda running: (running, []))
+    monkeypatch.setattr(ray, "get", get)
+    answers = [*clusters.each(print, "abc", clusters.Pool(2, 1, 0), Surroundings.here())]
+    assert [(item, answer) for item, answer, _ in answers] == [("a", None), ("b", None), ("c", 1)]
+    assert [failure.partition(":")[0] for *_, failure in answers] == ["its process died"] * 2 + [""]
+
+
 def test_a_worker_works_where_the_run_was_started(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MONAI_VLSM_BACKBONE", "tiny")

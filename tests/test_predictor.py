@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import threading
@@ -88,6 +89,33 @@ def test_many_prompts_at_once_give_exactly_what_each_gives_alone(predictor, pict
         assert (one.prompt, one.presence) == (other.prompt, other.presence)
         np.testing.assert_array_equal(one.probability, other.probability)
     assert len(read) == 1, "the state of the network was read for each prompt"
+
+
+def test_masks_are_of_the_image_that_was_set_when_they_were_asked_for(predictor):
+    other, prompts = np.rot90(PICTURE).copy(), ["a cyst", "a bright mass"]
+    alone = [predictor.set_image(PICTURE).predict(prompt).probability for prompt in prompts]
+    asked = predictor.set_image(PICTURE).predict_each(prompts)
+    predictor.set_image(other)
+    for found, expected in zip(asked, alone, strict=True):
+        np.testing.assert_array_equal(found.probability, expected)
+
+
+def test_prompts_may_come_one_by_one(predictor):
+    asked = predictor.set_image(PICTURE).predict_each(text for text in ("a cyst", "calf"))
+    assert [found.prompt for found in asked] == ["a cyst", "calf"]
+
+
+def test_logits_that_are_not_finite_are_told_in_place_of_an_empty_mask(predictor):
+    network = copy.deepcopy(predictor.network)
+    with torch.no_grad():
+        next(parameter for parameter in network.parameters() if parameter.requires_grad).fill_(1e30)
+    with pytest.raises(DataError, match="not finite"):
+        Predictor(network, "cpu").set_image(PICTURE).predict("a cyst")
+
+
+def test_a_single_text_is_no_list_of_prompts(predictor):
+    with pytest.raises(DataError, match=r"give \['polyp'\], or use predict"):
+        predictor.set_image(PICTURE).predict_each("polyp")
 
 
 def test_a_volume_comes_back_in_the_axes_of_its_file(predictor, tmp_path):

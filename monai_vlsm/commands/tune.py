@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from monai_vlsm.bundle import bundle_config, find_bundle, read_without_foreign_code
 from monai_vlsm.bundle.files import parse_json, read_file
+from monai_vlsm.bundle.released import OWN_BACKBONE, released
 from monai_vlsm.bundle.values import RULES, require_value
 from monai_vlsm.commands import TRUST_HELP, count
 from monai_vlsm.data import load_datalist
@@ -79,6 +80,7 @@ def _asked(arguments: argparse.Namespace, path: Path) -> tuple[Search, Space]:
     from monai_vlsm.tuning.study import Search
 
     config = _with_all_keys(parse_json(read_file(path), path)) if arguments.trust else read_without_foreign_code(path)
+    config = _for_folders_of_trials(config, path.absolute().parents[1])
     space = read_space(arguments.space, config)
     if arguments.space is None:
         print(f"searched: {json.dumps(space.told())}")
@@ -95,7 +97,17 @@ def _with_all_keys(config: dict[str, Any]) -> dict[str, Any]:
     missing = {"backbone", "bundle_name", "dataset_dir", "max_epochs", "method", "seed"} - config.keys()
     if missing:
         raise DataError(f"the training of the bundle has no key {min(missing)!r}: tune needs one of this version.")
+    for key in ("max_epochs", "method"):
+        require_value(RULES[key], config[key], key)
     return config
+
+
+def _for_folders_of_trials(config: dict[str, Any], bundle: Path) -> dict[str, Any]:
+    """Return a configuration that writes below its ``bundle_root`` alone, and takes the backbone in the bundle."""
+    template = released("train.json").template
+    places: dict[str, Any] = {key: template[key] for key in ("output_dir", "cache_dir") if key in config}
+    backbone = str(bundle / "models" / "backbone") if config["backbone"] == OWN_BACKBONE else config["backbone"]
+    return {**config, **places, "backbone": backbone}
 
 
 def _as_text(rows: Sequence[Row], keys: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from monai_vlsm.data.names import TRAINING
-from monai_vlsm.data.whole import replace_whole
+from monai_vlsm.data.whole import replace_whole, what_failed
 from monai_vlsm.errors import DataError
 
 _KINDS = {"host": str, "process": int, "started": float, "boot": str}
@@ -52,13 +52,16 @@ class FolderLock:
         """Lock the folder.
 
         Raises:
-            DataError: if another process has it, or may have it; the message says which one, and the way out.
+            DataError: if another process has it, or may have it; the message says which one, and the way out. Or if
+                there can be no such folder.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire()
         except Timeout:
             raise DataError(self._refusal(self._owner(), "Wait for its end")) from None
+        except OSError as error:
+            raise DataError(what_failed(self.folder, error)) from error
         owner = self._owner()
         if owner and _is_elsewhere(owner):
             self._lock.release()

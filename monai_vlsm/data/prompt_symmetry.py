@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _AROUND = ("top", "left", "bottom", "right")
 """The sides of a picture, each a quarter turn counterclockwise from the one before."""
@@ -11,22 +12,34 @@ _ALSO = {"upper": "top", "lower": "bottom"}
 _MIDDLE = ("center", "central", "middle")
 _WORD = rf"(?:{'|'.join((*_AROUND, *_ALSO, *_MIDDLE))})"
 _PLACE = re.compile(rf"(?<![a-z])({_WORD}(?:[ -]+{_WORD})*)(?![a-z])", re.IGNORECASE)
-_NAME = re.compile(r" (?:ventric|atri)", re.IGNORECASE)
+_CHAMBER = "(?:ventric|atri)"
+_NAME = re.compile(f" {_CHAMBER}", re.IGNORECASE)
 """Behind left and right: chambers of the heart, which are told by what they look like, in a mirror too."""
+_AFTER_NAME = re.compile(rf"{_CHAMBER}[a-z]*[ ,(:-]*$", re.IGNORECASE)
+"""Before left and right that may belong to such a name, as in "ventricle (left)"."""
+_FAR = 30
+"""Characters before a place that are looked at for that."""
 _LUNG = re.compile(r" lungs?(?![a-z])", re.IGNORECASE)
 """The left and the right one are told by where they are; a lung on top of the other has no name."""
 _IN_PICTURE = re.compile(
-    r"\s*(?:$|[.,;:)])| (?:of|in|on|and|or|but|with|to|is|region|area|side|part|portion|quadrant|corner|section|zone"
-    r"|half|third|brain)s?(?![a-z])",
+    rf"(?!,?(?: and| or)? (?:the )?(?:left|right) {_CHAMBER})"  # in "left and right atrium" it is part of a name
+    r"(?:\s*(?:$|[.,;:)])| (?:of|in|on|and|or|but|with|to|is|region|area|side|part|portion|quadrant|corner|section|zone"
+    r"|half|third|brain)s?(?![a-z]))",
     re.IGNORECASE,
 )
 """Behind a word for a place in the picture. Anything else may be an organ of which there are two, or a name."""
-_OF_THE_BODY = re.compile(
-    r"(?<![a-z])(?:above|below|beneath|superior|inferior|anterior|posterior|cranial|caudal|[lr][ul][lq]|o.?clock)"
-    r"(?![a-z])",
+_ELSEWHERE = re.compile(
+    r"(?<![a-z])(?:above|below|beneath|under[a-z]*|highe(?:r|st)|lowest|(?:north|south|east|west)[a-z]*|cranial|caudal"
+    r"|(?!anteroposterior|posteroanterior)(?:super|infer|anter|poster)(?:ior|o)[a-z]*|taller|wider|(?:left|right|top"
+    r"|bottom|upper|lower)[a-z]+|o\W{0,2}clock|(?:counter|anti)?clockwise)(?![a-z])"
+    r"|(?<![a-z-])(?:up|down)(?:wards?|side)?(?![a-z])"
+    r"|(?<![a-z])(?:[lr](?:[uml][lqz]?)?|u[lr])(?![a-z0-9'])"  # L and R, and RML, LUQ, UR ...
+    r"|(?<![a-z])(?:link(?:s|e[mnrs]?)|recht(?:s|e[mnrs]?)|oben|unten|(?:ob|unt)ere[mnrs]?|gauche|droite?|haut|bas|alto"
+    r"|basso|(?:izquierd|derech|sinistr|destr|esquerd|direit)[ao]|arriba|abajo)(?![a-z])"
+    r"|(?![a-z])[^\W\d_]",  # any letter that English does not have
     re.IGNORECASE,
 )
-"""Other words for places, which are not rewritten."""
+"""Other words for places, and other languages, which are not rewritten."""
 _COURSE = re.compile(r"(?<![a-z])(?:horizontal|vertical)", re.IGNORECASE)
 _TURNED = {"horizontal": "vertical", "vertical": "horizontal"}
 
@@ -52,7 +65,7 @@ class Symmetry:
         if not self.mirrored and not self.turns:
             return prompt
         places = [place for place in _PLACE.finditer(prompt) if not self._stays(place, prompt)]
-        if _OF_THE_BODY.search(prompt) or not all(self._can_move(place, prompt) for place in places):
+        if _tells_more(prompt) or not all(self._can_move(place, prompt) for place in places):
             return None
         for place in reversed(places):
             prompt = prompt[: place.start()] + self._moved_place(place[0]) + prompt[place.end() :]
@@ -70,6 +83,8 @@ class Symmetry:
         return words <= set(_MIDDLE) or (words <= {"left", "right"} and bool(_NAME.match(prompt, place.end())))
 
     def _can_move(self, place: re.Match[str], prompt: str) -> bool:
+        if _AFTER_NAME.search(prompt, max(0, place.start() - _FAR), place.start()):
+            return False
         if not self._lies:
             return bool(_IN_PICTURE.match(prompt, place.end()) or _LUNG.match(prompt, place.end()))
         return len(_words(place[0])) <= 2 and bool(_IN_PICTURE.match(prompt, place.end()))
@@ -93,6 +108,11 @@ class Symmetry:
 
 SYMMETRIES = tuple(Symmetry(mirrored, turns) for mirrored in (False, True) for turns in range(len(_AROUND)))
 """All of them."""
+
+
+@lru_cache(maxsize=1)  # all symmetries are asked about one prompt
+def _tells_more(prompt: str) -> bool:
+    return _ELSEWHERE.search(prompt) is not None
 
 
 def _words(place: str) -> list[str]:

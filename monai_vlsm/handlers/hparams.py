@@ -42,6 +42,7 @@ class TensorBoardHparams:
         }
         for summary in hparams(values, {METRIC: 0.0}):
             self.summary_writer.file_writer.add_summary(summary)  # type: ignore[attr-defined]
-        best: Any = self.evaluator.state.best_metric  # type: ignore[attr-defined]
-        self.summary_writer.add_scalar(METRIC, best, engine.state.epoch)
+        state: Any = self.evaluator.state
+        if state.best_metric_epoch > 0:  # before the first validation MONAI has -1
+            self.summary_writer.add_scalar(METRIC, state.best_metric, engine.state.epoch)
         self.summary_writer.flush()

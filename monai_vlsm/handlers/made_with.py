@@ -17,6 +17,8 @@ from monai_vlsm.bundle import installed_versions
 from monai_vlsm.data.whole import file_sha256
 
 _CPU_FACTS = Path("/proc/cpuinfo")
+_LOGIN = re.compile(r"(?<=://)[^/\s]*@")
+"""Name and password in an address."""
 
 
 def made_with(device: str | torch.device, checkpoint: str | Path | None = None) -> dict[str, Any]:
@@ -46,7 +48,8 @@ def made_with(device: str | torch.device, checkpoint: str | Path | None = None) 
 
 
 def _quoted(argument: str) -> str:
-    """Return an argument as a shell takes it, lists of files without a row of quotes."""
+    """Return an argument as a shell takes it, lists of files without a row of quotes, addresses without passwords."""
+    argument = _LOGIN.sub("", argument)
     return f'"{argument}"' if "'" in argument and not re.search(r'["$`\\!]', argument) else shlex.quote(argument)
 
 

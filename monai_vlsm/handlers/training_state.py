@@ -17,10 +17,13 @@ from monai_vlsm.datasets.seeded_cache_dataset import SeededCacheDataset, mix_see
 from monai_vlsm.errors import DataError
 from monai_vlsm.handlers.made_with import made_with
 from monai_vlsm.networks.saving import save_whole
+from monai_vlsm.networks.torch_file import read_torch_file
 
 _FORMAT = 2
 _OLD_NAME = "batch_size times number of processes"
 """Of ``batch_size`` in 0.2.0, when each process had a batch of its own."""
+_BEFORE = {"augment": "none", "negative_fraction": 0}
+"""What counted before there was such a setting, for states that do not hold it; of a setting of a method it is None."""
 _logger = logging.getLogger("monai_vlsm")
 
 
@@ -96,7 +99,7 @@ class TrainingState:
 
     def _resume(self, engine: Engine) -> None:
         try:
-            saved = torch.load(self.path, map_location="cpu", weights_only=True)
+            saved = read_torch_file(self.path)
             _require_format(saved)
             _rename(saved["settings"])
             self._require_equal_settings(saved["settings"])
@@ -114,11 +117,8 @@ class TrainingState:
 
     def _require_equal_settings(self, saved: Mapping[str, Any]) -> None:
         names = [name for name in {**saved, **self.settings} if name not in ADJUSTABLE]
-        different = [
-            f"{name} was {saved.get(name)!r} and is {self.settings.get(name)!r}"
-            for name in names
-            if saved.get(name) != self.settings.get(name)
-        ]
+        pairs = [(name, saved.get(name, _BEFORE.get(name)), self.settings.get(name)) for name in names]
+        different = [f"{name} was {before!r} and is {now!r}" for name, before, now in pairs if before != now]
         if different:
             raise DataError(
                 f"it was made with other settings: {'; '.join(different)}. Give the settings that it had, or start "

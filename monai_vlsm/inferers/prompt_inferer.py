@@ -12,6 +12,7 @@ from monai.utils import convert_to_dst_type
 from torch.nn.functional import interpolate
 
 from monai_vlsm.data.paraphrases import paraphrases
+from monai_vlsm.errors import DataError
 from monai_vlsm.inferers.case_scorer import CaseScorer
 from monai_vlsm.inferers.prompt_embeddings import Prompt, PromptEmbeddings, Tokens
 from monai_vlsm.networks.nets.prompted import PromptedNetwork
@@ -180,6 +181,9 @@ def write_stored(logits: Iterable[torch.Tensor], view: UprightView, out: torch.T
         logits: parts (n, 1, h, w) of all slices.
         view: of the image.
         out: (W, H[, D]) of the image, to be filled.
+
+    Raises:
+        DataError: if a logit is not finite: its mask would be empty, as if nothing were there.
     """
     size = out.shape[:2][::-1] if view.swap else out.shape[:2]
     slices = iter(out.split(1, dim=-1) if out.ndim == 3 else [out[..., None]])
@@ -187,3 +191,8 @@ def write_stored(logits: Iterable[torch.Tensor], view: UprightView, out: torch.T
         for picture in part:
             resized = interpolate(picture[None], size=tuple(size), mode="bilinear")
             next(slices).copy_(view.undo(resized)[0, 0][..., None])
+    if not out.is_meta and not out.isfinite().all():
+        raise DataError(
+            "the network gives logits that are not finite: its weights are damaged, or too large for the precision. "
+            "Try precision 'float32', or another checkpoint."
+        )

@@ -10,7 +10,7 @@ from typing import Any
 from monai_vlsm.pages import Line, Markup, Page, line_plot
 from monai_vlsm.pages.plots import SERIES, UNIT
 from monai_vlsm.tuning.results import Row
-from monai_vlsm.tuning.space import Range, Space
+from monai_vlsm.tuning.space import Range, Space, fits
 
 _MOST_COURSES = 10 * SERIES
 _CAUTION = (
@@ -39,10 +39,11 @@ def search_page(name: str, rows: Sequence[Row], space: Space, command: str) -> P
     page.table(header, [_cells(row, keys) for row in rows], "Trials by their Dice")
     page.section("What each key does")
     for key, part in space.varied.items():
+        having = [row for row in rows if key in row.values and fits(key, space.method_of(row.values))]
         if isinstance(part, Range):
-            page.plots(_scatter(key, part, rows))
+            page.plots(_scatter(key, part, having))
         else:
-            page.table(["choice", "trials", "best Dice", "mean Dice"], list(_by_choice(key, part.values, rows)), key)
+            page.table(["choice", "trials", "best Dice", "mean Dice"], list(_by_choice(key, part.values, having)), key)
     page.section("Courses")
     known = [row for row in rows if row.course][:_MOST_COURSES]
     page.plots(*(_courses(known[start : start + SERIES]) for start in range(0, len(known), SERIES)))
@@ -61,7 +62,7 @@ def _scatter(key: str, part: Range, rows: Sequence[Row]) -> Markup:
 
     lines = []
     for outcome in dict.fromkeys(row.outcome for row in rows):
-        pairs = [(place(row), row.dice) for row in rows if row.outcome == outcome and key in row.values and row.dice]
+        pairs = [(place(row), row.dice) for row in rows if row.outcome == outcome and row.dice is not None]
         lines.append(Line(outcome, [x for x, _ in pairs], [y for _, y in pairs], joined=False))
     label = f"log10 of {key}" if part.log else key
     return line_plot(lines, label, "Dice", f"The Dice of each trial over {label}.")
@@ -69,8 +70,13 @@ def _scatter(key: str, part: Range, rows: Sequence[Row]) -> Markup:
 
 def _by_choice(key: str, choices: Sequence[Any], rows: Sequence[Row]) -> Iterator[list[object]]:
     for choice in choices:
-        found = [row.dice for row in rows if key in row.values and row.values[key] == choice and row.dice is not None]
-        yield [str(choice), len(found), max(found, default=None), fmean(found) if found else None]
+        found = [row.dice for row in rows if row.values[key] == choice and row.dice is not None]
+        yield [
+            "null" if choice is None else str(choice),
+            len(found),
+            max(found, default=None),
+            fmean(found) if found else None,
+        ]
 
 
 def _courses(rows: Sequence[Row]) -> Markup:

@@ -15,6 +15,7 @@ from monai_vlsm.bundle.released import is_plain, released
 from monai_vlsm.bundle.values import require_value, shortened
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import METHODS, build_network, load_backbone
+from monai_vlsm.networks.nets.image_only import require_package
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -49,8 +50,13 @@ class Choices:
 
     @property
     def extremes(self) -> tuple[Any, Any]:
-        """Return the first and the last one."""
-        return self.values[0], self.values[-1]
+        """Return the smallest and the largest one; null is left out where there are others."""
+        known = [value for value in self.values if value is not None] or [None]
+        return min(known), max(known)
+
+    def has(self, value: Any) -> bool:
+        """Tell whether a value is one of them; true is not 1."""
+        return any(type(value) is type(one) and value == one for one in self.values)
 
     def draw(self, trial: Trial, key: str) -> Any:
         """Return the value of a trial."""
@@ -69,6 +75,10 @@ class Range:
     def extremes(self) -> tuple[float, float]:
         """Return the bounds."""
         return self.low, self.high
+
+    def has(self, value: Any) -> bool:
+        """Tell whether a value lies between the bounds."""
+        return type(value) in (int, float) and self.low <= value <= self.high
 
     def draw(self, trial: Trial, key: str) -> float:
         """Return the value of a trial."""
@@ -103,10 +113,14 @@ class Space:
     def draw(self, trial: Trial) -> dict[str, Any]:
         """Return the values of a trial, which are always the same for the same one."""
         chosen = {key: self.keys[key].draw(trial, key) for key in ("method",) if key in self.keys}
-        method = str(chosen.get("method", self.config["method"]))
+        method = self.method_of(chosen)
         others = {key: part for key, part in self.keys.items() if key not in chosen and fits(key, method)}
         drawn = {key: part.draw(trial, key) for key, part in others.items()}
         return {**chosen, **drawn, **self.without_foreign(method)}
+
+    def method_of(self, values: Mapping[str, Any]) -> str:
+        """Return the method of a trial that has these values."""
+        return str(values.get("method", self.config["method"]))
 
     def without_foreign(self, method: str) -> dict[str, None]:
         """Return those settings of the bundle that a method does not have, as null, which leaves them out."""
@@ -157,12 +171,14 @@ def require_buildable(space: Space) -> None:
     Raises:
         UserError: as the network or its backbone raises it, which would be raised in a trial.
     """
-    named = space.keys.get("backbone", Choices((space.config["backbone"],)))
-    for backbone in map(load_backbone, dict.fromkeys(named.extremes)):
-        for method in (name for name in space.methods if METHODS[name].settings):
-            fitting = {key: part for key, part in space.keys.items() if key in METHODS[method].settings}
-            for end in (0, 1):
-                settings: dict[str, Any] = {key: part.extremes[end] for key, part in fitting.items()}
+    for method in space.methods:
+        require_package(method)
+    named = space.keys.get("backbone")
+    for backbone in map(load_backbone, named.values if isinstance(named, Choices) else [space.config["backbone"]]):
+        for method in space.methods:
+            fitting = {key: part.extremes for key, part in space.keys.items() if key in METHODS[method].settings}
+            for end in (0, 1) if METHODS[method].settings else ():
+                settings: dict[str, Any] = {key: extremes[end] for key, extremes in fitting.items()}
                 with torch.device("meta"):
                     build_network(method, backbone, **settings)
 

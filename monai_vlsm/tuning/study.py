@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai_vlsm.bundle.files import read_file
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError
 
@@ -63,25 +64,18 @@ class Search:
             if not path.exists():
                 with replace_whole(path) as part:
                     part.write_text(text, encoding="utf-8")
-            elif path.read_text(encoding="utf-8", errors="replace") != text:
+            elif read_file(path, None) != text.encode():
                 raise DataError(
                     f"{str(self.out)!r} holds a search of another bundle, space, seed or data set ({name} differs): "
                     "give another --out."
                 )
-        journal = self.out / JOURNAL
-        _mend(journal)
-        try:
-            open_study(self.out)
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
-            raise DataError(f"{str(journal)!r} is damaged ({error}): begin anew with another --out.") from error
 
 
-def open_study(out: Path, seed: int = 0, rungs: int = 1) -> Study:
-    """Return the study in a folder, a new one if there is none.
+def open_study(out: Path, rungs: int = 1) -> Study:
+    """Return the study in a folder, a new one if there is none; all of its journal is read.
 
     Args:
         out: folder of the search.
-        seed: of what the sampler draws next.
         rungs: epochs after which ASHA first compares trials.
 
     Raises:
@@ -94,19 +88,32 @@ def open_study(out: Path, seed: int = 0, rungs: int = 1) -> Study:
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
+    from monai_vlsm.tuning.journal import MendingLock
+
     optuna.logging.set_verbosity(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        # So parallel trials are not drawn at the same place.
-        sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+    journal = out / JOURNAL
     return optuna.create_study(
-        storage=JournalStorage(JournalFileBackend(str(out / JOURNAL))),
+        storage=JournalStorage(JournalFileBackend(str(journal), MendingLock(journal))),
         study_name=_NAME,
         direction="maximize",
         load_if_exists=True,
-        sampler=sampler,
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=rungs, reduction_factor=_REDUCTION),
     )
+
+
+def trials_of(study: Study) -> list[FrozenTrial]:
+    """Return all trials, to be read only: Optuna's ``study.trials`` copies all that is known of them."""
+    return study.get_trials(deepcopy=False)
+
+
+def seed_study(study: Study, seed: int) -> None:
+    """Let what the study draws next follow from a seed, and from what it knows by then."""
+    import optuna
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # So parallel trials are not drawn at the same place.
+        study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=True)
 
 
 def first_rung(epochs: int) -> int:
@@ -118,14 +125,3 @@ def dice_of(trial: FrozenTrial) -> float | None:
     """Return the best Dice of all validations of a trial, None before the first."""
     known = [dice for dice in trial.intermediate_values.values() if math.isfinite(dice)]
     return max(known, default=None)
-
-
-def _mend(journal: Path) -> None:
-    """Remove what a killed process left: half a line, and the lock that it wrote under."""
-    if journal.is_file():
-        content = journal.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        if whole != content:
-            with replace_whole(journal) as part:
-                part.write_bytes(whole)
-    Path(f"{journal}.lock").unlink(missing_ok=True)

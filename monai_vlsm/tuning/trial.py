@@ -18,8 +18,8 @@ from monai_vlsm.bundle import MODEL, as_literal
 from monai_vlsm.bundle.released import LOGGING
 from monai_vlsm.data.folder_lock import FolderLock
 from monai_vlsm.data.whole import replace_whole
-from monai_vlsm.errors import DataError
-from monai_vlsm.tuning.study import CONFIG, STOPPED, dice_of, open_study
+from monai_vlsm.errors import DataError, find_message, is_full_disk, with_causes
+from monai_vlsm.tuning.study import CONFIG, STOPPED, dice_of, open_study, trials_of
 
 if TYPE_CHECKING:
     from optuna import Trial as StudyTrial
@@ -52,25 +52,38 @@ class Trial:
         return self.out / "trials" / f"{self.number:03}"
 
 
-def train(trial: Trial) -> None:
+def train(trial: Trial) -> str:
     """Train, from where an earlier attempt was interrupted; the study gets the Dice of every validation.
+
+    Returns:
+        Why the search must end, and go on with this trial later: the disk is full. "" where it need not.
 
     Raises:
         DataError: if the training cannot use its values, or never validates.
     """
+    try:
+        _attempt(trial)
+    except Exception as error:
+        if any(map(is_full_disk, with_causes(error))):
+            return find_message(error) or str(error)
+        raise
+    return ""
+
+
+def _attempt(trial: Trial) -> None:
     from optuna import Trial as StudyTrial
 
     study = open_study(trial.out, rungs=trial.rung)
-    handle = StudyTrial(study, study.trials[trial.number]._trial_id)
+    handle = StudyTrial(study, trials_of(study)[trial.number]._trial_id)
     torch.set_num_threads(trial.threads)
-    if STOPPED not in handle.user_attrs:
+    _let_end(trial.folder / MODEL.parent)
+    if STOPPED not in trials_of(study)[trial.number].user_attrs:
         _train(trial, handle)
-    if dice_of(study.trials[trial.number]) is None:
+    if dice_of(trials_of(study)[trial.number]) is None:
         raise DataError("it has not one Dice of a validation: is 'val_interval' above 'max_epochs'?")
 
 
 def _train(trial: Trial, handle: StudyTrial) -> None:
-    _let_end(trial.folder / MODEL.parent)
     override = trial.folder / "trial.json"
     with replace_whole(override) as part:
         part.write_text(json.dumps(trial.values, indent=1) + "\n", encoding="utf-8")
@@ -104,7 +117,7 @@ def _let_end(folder: Path) -> None:
 def _report_validations(workflow: Any, handle: StudyTrial) -> None:
     """Let the study know each Dice, and end the training where others are better after as many epochs."""
     trainer, evaluator = workflow.trainer, workflow.evaluator
-    known = set(handle.study.trials[handle.number].intermediate_values)
+    known = set(trials_of(handle.study)[handle.number].intermediate_values)
 
     @evaluator.on(Events.COMPLETED)
     def report(engine: Engine) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bundles.quick import QUICK, ROOT
-from monai.bundle import run
+from monai.bundle import ConfigParser, run
 from monai.bundle.utils import DEFAULT_HANDLERS_ID
 from monai.utils import path_to_sqlite_uri
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from monai_vlsm.errors import find_message
+from monai_vlsm.bundle import tracking
+from monai_vlsm.errors import UserError, find_message
 
 OPTIONS = {**QUICK, "method": "shallow", "tracking": "mlflow"}
 
@@ -76,6 +78,37 @@ def test_without_mlflow_training_ends_in_a_sentence(bundle, phantom, monkeypatch
     with pytest.raises(RuntimeError) as failure:
         run(run_id="training", config_file=config, bundle_root=str(root), dataset_dir=phantom, **OPTIONS)
     assert 'pip install "monai_vlsm[mlflow]"' in str(find_message(failure.value))
+
+
+@pytest.fixture
+def fitted(monkeypatch):
+    """Fit the tracking of a training, given what its configuration has; return that."""
+
+    def of(**values):
+        parser = ConfigParser(
+            {"handlers": [{"_target_": "MLFlowHandler"}], "save_execute_config": "eval/c.json", **values}
+        )
+        workflow = SimpleNamespace(parser=parser, run_id="training")
+        monkeypatch.setattr(tracking, "running_workflow", lambda: workflow)
+        monkeypatch.setattr(tracking, "find_spec", lambda name: True)
+        tracking.fit_tracking()
+        return parser
+
+    return of
+
+
+def test_a_password_in_the_address_of_the_server_is_refused(fitted):
+    with pytest.raises(UserError, match=r"MLFLOW_TRACKING_PASSWORD, and remove 'eval/c\.json'"):
+        fitted(tracking_uri="https://me:secret@server")
+
+
+def test_trainings_that_begin_in_the_same_second_are_runs_of_their_own(fitted, monkeypatch):
+    monkeypatch.setattr(tracking, "strftime", lambda pattern: "run_0")
+    assert fitted(tracking_uri="https://server/a@b")["run_name"] != fitted()["run_name"]
+
+
+def test_of_several_processes_the_first_alone_tracks(fitted):
+    assert fitted(is_not_rank0=True).get_parsed_content("handlers") == []
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,12 @@ def test_a_folder_that_cannot_be_written_is_named_and_not_locked(tmp_path, monke
             lock.acquire()
 
 
+def test_a_file_in_the_place_of_the_folder_is_told(tmp_path):
+    (tmp_path / "models").write_text("")
+    with pytest.raises(DataError, match=r"cannot write .*models"):
+        FolderLock(tmp_path / "models").acquire()
+
+
 def test_another_work_has_a_lock_and_words_of_its_own(tmp_path):
     FolderLock(tmp_path).acquire()
     first, second = (FolderLock(tmp_path, "prediction", "choose another folder") for _ in range(2))

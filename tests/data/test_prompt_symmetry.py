@@ -57,6 +57,9 @@ def test_a_prompt_becomes_the_one_of_the_moved_mask(symmetry, cell):
         (LEFT, "Left atrium cavity in four-chamber view.", "Left atrium cavity in four-chamber view."),
         (RIGHT, "polyp with a bright spot in the center", "polyp with a bright spot in the center"),
         (RIGHT, "", ""),
+        (MIRRORED, "the ventricle on the LEFT", "the ventricle on the Right"),
+        (MIRRORED, "left atrium and right ventricle", "left atrium and right ventricle"),
+        (OVERTURNED, "effusion in anteroposterior view", "effusion in anteroposterior view"),
     ],
 )
 def test_words_for_places_go_along_and_names_stay(symmetry, prompt, expected):
@@ -75,6 +78,27 @@ def test_words_for_places_go_along_and_names_stay(symmetry, prompt, expected):
         "superior part of it",
         "lesion at 10 o'clock",
         "RUL opacity",
+        "leftmost polyp",
+        "polyp on the lefthand side",
+        "Topmost nodule",
+        "lesion north-west of the center",
+        "up and to the side",
+        "fold under the polyp",
+        "the highest polyp",
+        "10 o' clock",
+        "superotemporal lesion",
+        "L kidney",
+        "(R) breast",
+        "RML opacity",
+        "taller-than-wide nodule",
+        "Left and right ventricle",
+        "left, right atrium",
+        "ventricle, left",
+        "atria (left)",
+        "Polyp links oben im Bild",
+        "Polyp AN DER LINKEN Seite",
+        "polype, à gauche",
+        "polyp слева",
     ],
 )
 def test_where_it_is_not_known_what_a_word_tells_the_picture_stays(symmetry, prompt):
@@ -88,8 +112,8 @@ def test_pictures_are_not_turned_where_there_is_no_word_for_the_new_place(symmet
 
 
 def test_a_long_prompt_takes_no_longer_than_its_length():
-    prompt = "left " * 20_000 + "x"
-    assert MIRRORED.moved(prompt) is None
+    assert MIRRORED.moved("left " * 20_000 + "x") is None
+    assert MIRRORED.moved("ventricle, then on the left, " * 5_000 + "x") is not None
 
 
 @pytest.fixture(scope="module")

@@ -35,5 +35,9 @@ def test_a_quoted_argument_is_read_back_as_it_was(argument):
     assert shlex.split(_quoted(argument)) == [argument]
 
 
+def test_no_password_in_an_address_is_noted():
+    assert _quoted("--tracking_uri=https://me:p@ss@server/a@b") == "--tracking_uri=https://server/a@b"
+
+
 def test_a_list_of_files_is_quoted_so_that_people_can_read_it():
     assert _quoted("['a.json','b.json']") == "\"['a.json','b.json']\""

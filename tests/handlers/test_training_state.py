@@ -312,6 +312,19 @@ def test_a_file_of_something_else_is_refused_and_named(broken, content):
         Training(broken, resume=True).run()
 
 
+class Large:
+    """Ten bytes of a file, which PyTorch alone would turn into any number of bytes in memory."""
+
+    def __reduce__(self):
+        return bytearray, (10**6,)
+
+
+def test_a_state_of_a_stranger_takes_no_more_memory_than_its_file(broken):
+    torch.save({"format": 2, "settings": Large()}, broken / "training_state.pt")
+    with pytest.raises(DataError, match=r"it asks for '.*bytearray'"):
+        Training(broken, resume=True).run()
+
+
 def test_the_state_of_another_network_is_refused_and_named(broken):
     with pytest.raises(DataError, match=r"(?s)training_state\.pt.*0\.weight"):
         Training(broken, resume=True, width=9).run()
@@ -376,6 +389,9 @@ def test_a_resumed_training_keeps_no_states_of_its_own(broken):
         ({"images": 8}, "number of training images was 6 and is 8"),
         ({"images": 5}, "number of training images was 6 and is 5"),
         ({"seed": 10}, "seed was 9 and is 10"),
+        ({"augment": "all"}, "augment was 'none' and is 'all'"),
+        ({"negative_fraction": 0.2}, "negative_fraction was 0 and is 0.2"),
+        ({"lora_rank": 8}, "lora_rank was None and is 8"),
         ({"method": "dense"}, "method was None and is 'dense'"),
         ({"prompt_level": ["p1", "p2"], "lambda_dice": 1.5}, "lambda_dice was None and is 1.5"),
     ],
@@ -397,6 +413,11 @@ def test_a_state_of_an_earlier_version_names_the_batch_size_otherwise_and_is_tak
     state["settings"]["batch_size times number of processes"] = state["settings"].pop("batch_size")
     torch.save(state, broken / "training_state.pt")
     assert Training(broken, resume=True).run().everything() == whole.everything()
+
+
+def test_a_state_from_before_there_was_a_setting_is_taken_where_nothing_else_is_asked_for_now(broken, whole):
+    later = {"augment": "none", "negative_fraction": 0, "lora_rank": None, "contexts": None}
+    assert Training(broken, resume=True, **later).run().everything() == whole.everything()
 
 
 def test_processes_of_which_some_do_not_see_the_state_do_not_go_on(broken, monkeypatch):

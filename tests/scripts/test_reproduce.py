@@ -104,6 +104,11 @@ def test_what_is_finished_is_not_done_again(script, phantom, reproduced, started
     assert "was finished" in capsys.readouterr().out
 
 
+def test_what_is_given_twice_is_done_and_counted_once(script, phantom, reproduced, started, capsys):
+    assert script.main(command(phantom, reproduced, "--seeds", "41", "41", "--methods", "dense", "dense")) == 0
+    assert "[1/1]" in capsys.readouterr().out
+
+
 def remove(path):
     path.unlink()
 

@@ -65,6 +65,16 @@ def test_the_page_shows_all_keys_and_courses_and_no_markup_of_others(rows, read)
     assert page.count("<table") == 3
 
 
+def test_a_key_that_the_method_of_a_trial_does_not_have_is_not_shown_of_it(read):
+    """Its value is null then, which is no place on an axis and no choice."""
+    rows = [row(0, FINISHED, 0.5, method="lora", bottleneck=None), row(1, FINISHED, 0.0, method="dense", bottleneck=8)]
+    space = {"method": ["dense", "lora"], "bottleneck": {"low": 4, "high": 64, "log": True}}
+    assert search_page("busi", rows, read(space, bottleneck=32), "").html().count("<circle") == 1
+    rows[1] = row(1, FINISHED, 0.3, method="dense", bottleneck=None)
+    page = search_page("busi", rows, read({**space, "bottleneck": [None, 16]}, bottleneck=32), "").html()
+    assert '<th scope="row">null</th><td class="number">1</td><td class="number">0.300</td>' in page
+
+
 def test_of_many_trials_the_page_shows_the_courses_of_the_best(read):
     space = read({"learning_rate": [1e-3, 1e-2]})
     rows = [row(number, FINISHED, 0.5, learning_rate=1e-3) for number in range(70)]

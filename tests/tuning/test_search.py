@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -9,7 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from optuna.trial import TrialState
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import Trial, TrialState
 from tuning.conftest import SPACE, one_after_the_other
 
 from monai_vlsm.cluster import Pool
@@ -55,6 +57,12 @@ def asked(read, config, tmp_path) -> Callable[..., SimpleNamespace]:
     return of
 
 
+def stop_first(study) -> None:
+    trial = Trial(study, 0)
+    trial.report(0.3, 1)
+    trial.set_user_attr(STOPPED, 1)
+
+
 def test_the_best_trial_is_the_first_row(asked, started):
     rows = asked().run(4)
     assert [row.dice for row in rows] == sorted((1 - trial.values["learning_rate"] for trial in started), reverse=True)
@@ -91,6 +99,32 @@ def test_a_trial_that_fails_is_a_row_and_the_rest_go_on(asked, started, monkeypa
         (1, "failed", None, "MemoryError: no room")
     ]
     assert sum(row.outcome == "finished" for row in rows) == 2
+
+
+def test_a_full_disk_ends_the_search_which_goes_on_when_there_is_room(asked, started, monkeypatch):
+    """Each trial that is left would fail in a second, and none is tried again."""
+    pretend, full = trying._train, OSError(errno.ENOSPC, "No space left on device")
+
+    def fail(trial, handle) -> None:
+        try:
+            raise DataError("cannot write 'model.pt': the disk is full.") from full
+        except DataError as error:
+            raise RuntimeError("in MONAI") from error
+
+    monkeypatch.setattr(trying, "_train", fail)
+    with pytest.raises(DataError, match=r"trial 0 was interrupted: .*the disk is full\. The same command goes on"):
+        asked().run(3)
+    monkeypatch.setattr(trying, "_train", pretend)
+    assert [row.outcome for row in asked().run(3)] == ["finished"] * 3
+
+
+def test_a_disk_that_is_too_full_for_the_journal_is_told(asked, started, monkeypatch):
+    def fail(*given) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(searching, "_tell", fail)
+    with pytest.raises(DataError, match=r"study\.journal': the disk is full"):
+        asked().run(1)
 
 
 def test_a_trial_without_a_validation_fails(asked, started, monkeypatch):
@@ -134,11 +168,58 @@ def test_half_a_line_and_a_lock_of_a_killed_process_are_in_nobodys_way(asked, st
     assert len(searched.run(2)) == 2
 
 
-def test_a_damaged_journal_is_told(asked, started):
+def test_the_journal_is_read_once_and_by_each_trial(asked, started, monkeypatch):
+    opened, whole = [], JournalFileBackend.__init__
+    monkeypatch.setattr(JournalFileBackend, "__init__", lambda *given: opened.append(given) or whole(*given))
+    asked().run(3)
+    assert len(opened) == 1 + len(started)
+
+
+def test_what_is_written_behind_half_a_line_can_be_read(asked, started, monkeypatch):
+    """A full disk may leave it while other trials go on."""
+    searched, pretend = asked(), trying._train
+
+    def leave_half_a_line(trial, handle) -> None:
+        with (searched.out / JOURNAL).open("ab") as file:
+            file.write(b'{"op_code":6,"trial')
+        pretend(trial, handle)
+
+    monkeypatch.setattr(trying, "_train", leave_half_a_line)
+    assert [row.outcome for row in searched.run(2)] == ["finished"] * 2
+    assert searched.run(2)[0].dice is not None
+
+
+@pytest.mark.parametrize("name", [JOURNAL, f"{JOURNAL}.lock", "settings.json", "train.json"])
+def test_a_folder_in_the_place_of_a_file_is_told(asked, started, name):
+    searched = asked()
+    (searched.out / name).mkdir(parents=True)
+    with pytest.raises(DataError, match=name):
+        searched.run(1)
+
+
+@pytest.mark.parametrize(
+    ("written", "instead"),
+    [
+        ('"threads":1', '"threads":"1; reboot #"'),
+        ('"threads":1', '"error":["text"]'),
+        ('"threads":1', '"threads":1,"more":1'),
+        ('"directions":[2]', '"directions":[1]'),
+        ('"directions":[2]', '"directions":[2,2]'),
+        ('"step":2', '"step":"two"'),
+        ('"step":2,"intermediate_value":', '"step":2,"intermediate_value":1e9'),
+        ('"param_name":"learning_rate"', '"param_name":"other"'),
+        ('"param_value_internal":', '"param_value_internal":1e9'),
+        ('{"op_code":7', "[" * 10_000 + '{"op_code":7'),
+        ('{"op_code":7', 'nonsense\n{"op_code":7'),
+    ],
+)
+def test_a_journal_of_a_stranger_is_told(asked, started, written, instead):
+    """Of its numbers a command is made, which people take into a shell."""
     searched = asked()
     searched.run(1)
-    content = (searched.out / JOURNAL).read_bytes().splitlines(keepends=True)
-    (searched.out / JOURNAL).write_bytes(b"".join([content[0], b"nonsense\n", *content[1:]]))
+    text = (searched.out / JOURNAL).read_text()
+    assert written in text
+    (searched.out / JOURNAL).write_text(text.replace(written, instead))
     with pytest.raises(DataError, match="is damaged"):
         searched.run(2)
 
@@ -178,12 +259,20 @@ def test_a_trial_that_is_behind_is_stopped_and_not_the_best(asked, started, monk
     assert best_of(rows).outcome == "finished"
 
 
+def test_a_trial_that_an_older_worker_stops_meanwhile_stays_stopped(asked, started, monkeypatch):
+    searched = asked()
+    monkeypatch.setattr(trying, "_let_end", lambda folder: stop_first(open_study(searched.out)))
+    (row,) = searched.run(1)
+    assert (row.outcome, row.dice) == ("stopped early", 0.3)
+    assert not started
+
+
 def test_a_trial_that_was_stopped_when_its_search_was_killed_stays_stopped(asked, started):
     searched = asked()
     searched.out.mkdir()
-    trial = open_study(searched.out).ask()
-    trial.report(0.3, 1)
-    trial.set_user_attr(STOPPED, 1)
+    study = open_study(searched.out)
+    study.ask()
+    stop_first(study)
     (row,) = searched.run(1)
     assert (row.outcome, row.dice) == ("stopped early", 0.3)
     assert not started

@@ -136,9 +136,15 @@ def test_networks_of_every_method_are_built_before_any_trial(read):
 
 def test_a_network_that_cannot_be_built_is_told_before_any_trial(read):
     with pytest.raises(UserError, match="context_depth"):
-        require_buildable(read({"backbone": "tiny", "method": "vpt", "context_depth": [1, 100]}))
+        require_buildable(read({"backbone": "tiny", "method": "vpt", "context_depth": [1, 100, 2, None]}))
+
+
+def test_a_package_that_a_method_needs_is_told_before_any_trial(read, monkeypatch):
+    monkeypatch.setattr("monai_vlsm.networks.nets.image_only.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="pip install einops"):
+        require_buildable(read({"backbone": "tiny", "method": ["decoder", "swin_unetr"]}))
 
 
 def test_a_backbone_that_is_not_here_is_told_before_any_trial(read):
     with pytest.raises(UserError, match="nowhere"):
-        require_buildable(read({"backbone": "nowhere/at-all", "bottleneck": [4, 8]}))
+        require_buildable(read({"backbone": ["tiny", "nowhere/at-all", "tiny2"], "bottleneck": [4, 8]}))

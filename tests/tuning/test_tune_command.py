@@ -19,7 +19,9 @@ from monai.bundle import ConfigWorkflow
 from optuna.trial import TrialState
 from tuning.conftest import SPACE, one_after_the_other
 
+from monai_vlsm import networks
 from monai_vlsm.__main__ import main
+from monai_vlsm.bundle.released import OWN_BACKBONE
 from monai_vlsm.errors import DataError, UserError
 from monai_vlsm.tuning import search as searching
 from monai_vlsm.tuning.study import open_study
@@ -56,6 +58,10 @@ def listening(processes) -> list[str]:
     return [addresses[link] for link in links if link in addresses]
 
 
+def stop():
+    raise KeyboardInterrupt
+
+
 def trials(out) -> list:
     return open_study(out).trials if (out / "study.journal").exists() else []
 
@@ -66,7 +72,7 @@ def killed(tmp_path_factory, phantom) -> SimpleNamespace:
     folder = tmp_path_factory.mktemp("killed")
     bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, folder / "bundle")
     line = command(bundle, phantom, folder, "--trials", "3", "--workers", "1")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder / "nowhere")}
     driver = subprocess.Popen([sys.executable, "-m", "monai_vlsm", *line], env=environment, start_new_session=True)
     try:
         while not any(trial.number and trial.intermediate_values for trial in trials(folder / "out")):
@@ -82,6 +88,10 @@ def killed(tmp_path_factory, phantom) -> SimpleNamespace:
 def test_ray_listens_on_the_loopback_alone(killed):
     assert killed.addresses
     assert set(killed.addresses) <= set(LOOPBACK)
+
+
+def test_nothing_is_written_into_the_home_of_the_user(killed):
+    assert not (killed.folder / "nowhere").exists()
 
 
 def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypatch, capsys):
@@ -111,6 +121,7 @@ def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypat
     [
         ({"network": "$__import__('os').abort()"}, [], "was refused, and nothing in it was run"),
         ({"method": None}, ["--trust"], "has no key 'method'"),
+        ({"max_epochs": "$3"}, ["--trust"], "'max_epochs' must be a whole number"),
         ({}, ["--data", "/nowhere"], "/nowhere"),
         ({}, ["--seed", "-1"], "'seed' must be a whole number"),
     ],
@@ -123,6 +134,27 @@ def test_what_cannot_be_searched_is_told_before_anything_is_written(tmp_path, ph
     with pytest.raises(UserError, match=message):
         main(command(bundle, phantom, tmp_path, "--trials", "1", *more))
     assert not (tmp_path / "out").exists()
+
+
+def test_trials_have_folders_of_their_own_and_the_backbone_of_the_bundle(tmp_path, phantom, monkeypatch):
+    """A stranger's output_dir would let each trial go on from the one before, with another learning rate."""
+    bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, tmp_path / "bundle")
+    shutil.copytree(Path(networks.__file__).parent / "tiny", bundle / "models" / "backbone")
+    path = bundle / "configs" / "train.json"
+    changed = {"output_dir": "results", "cache_dir": "kept", "backbone": OWN_BACKBONE}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    found = []
+    monkeypatch.setattr(searching, "run_search", lambda search, *rest: found.append(search) or stop())
+    line = command(bundle, phantom, tmp_path, "--trials", "1")
+    space = json.loads((tmp_path / "space.json").read_text())
+    del space["backbone"]
+    (tmp_path / "space.json").write_text(json.dumps(space))
+    with pytest.raises(KeyboardInterrupt):
+        main(line)
+    (search,) = found
+    assert search.config["backbone"] == str(bundle / "models" / "backbone")
+    assert "@bundle_root" in search.config["output_dir"]
+    assert "@bundle_root" in search.config["cache_dir"]
 
 
 @pytest.mark.parametrize("package", ["ray", "optuna"])

@@ -79,6 +79,13 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 """By the name of the method."""
 
 
+def require_package(method: str) -> None:
+    """Raise a UserError if a package that a method of ``ARCHITECTURES`` needs is not installed."""
+    needs = ARCHITECTURES[method].needs if method in ARCHITECTURES else None
+    if needs and find_spec(needs) is None:
+        raise UserError(f"the method {method!r} needs the package {needs}: pip install {needs}")
+
+
 class ImageOnlyNetwork(PromptedNetwork):
     """A network of MONAI that reads no text: whatever the prompt is, the mask is the same.
 
@@ -109,8 +116,7 @@ class ImageOnlyNetwork(PromptedNetwork):
             raise DataError(f"there is no architecture {architecture!r}, choose one of {', '.join(ARCHITECTURES)}.")
         super().__init__(load_backbone(backbone), prompt, architecture)
         chosen = ARCHITECTURES[architecture]
-        if chosen.needs and find_spec(chosen.needs) is None:
-            raise UserError(f"the method {architecture!r} needs the package {chosen.needs}: pip install {chosen.needs}")
+        require_package(architecture)
         from monai.networks import nets
 
         self.multiple = chosen.multiple
