@@ -19,7 +19,7 @@ from reproduce.plan import PROTOCOLS, Protocol, cells, chosen_folders, descripti
 from reproduce.running import Part, Runner, by_ray, one_by_one
 from reproduce.tables import efficiency_table, generalization_table, paper_table
 
-from monai_vlsm.commands import count
+from monai_vlsm.commands import add_ray
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import show_user_errors_plainly
 from monai_vlsm.networks import METHODS
@@ -52,8 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--table-only", action="store_true", help="print what is finished, and train nothing")
     engine = parser.add_argument_group("where it is computed (docs/scale.md)")
     engine.add_argument("--engine", choices=("local", "ray"), default="local", help="one process, or several by Ray")
-    engine.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
-    engine.add_argument("--workers", type=count, help="networks at once (default: one per GPU, else per four cores)")
+    add_ray(engine, "networks at once (default: one per GPU, else per four cores)")
     trial = parser.add_argument_group("to try the script; numbers are not comparable then")
     trial.add_argument("--backbone", help="hub id, folder or tiny (default: that of the bundles)")
     trial.add_argument("--max-epochs", type=int, help="(default: those of the bundles)")

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai_vlsm.commands import GROUP_PATTERN_HELP
+
 if TYPE_CHECKING:
     from monai_vlsm.data.check import CheckReport
 
@@ -21,11 +23,7 @@ def add_parser(commands: Any) -> None:
         "most warnings, 1 if there are errors or the data set cannot be read, 2 if the command line is wrong.",
     )
     parser.add_argument("dataset", type=Path, help="folder with datalist.json, or images/, masks/ and anns/")
-    parser.add_argument(
-        "--group-pattern",
-        metavar="REGEX",
-        help=r"regular expression whose first group is the patient in an image's name, as in '(\d+)_'",
-    )
+    parser.add_argument("--group-pattern", metavar="REGEX", help=GROUP_PATTERN_HELP)
     parser.add_argument(
         "--backbone", help="hub id, folder or tiny: its tokenizer counts tokens (default: that of the bundles)"
     )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.commands import new_folder_named
 from monai_vlsm.errors import DataError
 
 
@@ -28,14 +29,11 @@ def add_parser(commands: Any) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from monai_vlsm.data.folder import is_free
     from monai_vlsm.data.whole import new_folder
     from monai_vlsm.reports.compare import as_text, compare_runs, write_differences
     from monai_vlsm.reports.runs import read_run
 
-    out = arguments.out and arguments.out.expanduser().absolute()
-    if out and not is_free(out):
-        raise DataError(f"expected --out to be a new folder, but {str(out)!r} is there: choose another, or remove it.")
+    out = arguments.out and new_folder_named(arguments.out)
     if arguments.cases < 0:
         raise DataError(f"expected a number of cases of 0 or more, got --cases {arguments.cases}.")
     comparison = compare_runs([read_run(run) for run in arguments.runs])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.bundle import bundle_folder
-from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP
+from monai_vlsm.commands import BACKBONE_HELP, BUNDLE_HELP, TRUST_HELP
 
 
 def add_parser(commands: Any) -> None:
@@ -27,7 +27,7 @@ def add_parser(commands: Any) -> None:
         choices=("float32", "float16"),
         help="of the weights in ONNX files; float16 halves them (default: %(default)s)",
     )
-    parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
+    parser.add_argument("--backbone", help=BACKBONE_HELP)
     parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
     parser.set_defaults(run=_run)
 

@@ -8,6 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monai_vlsm.commands import GROUP_PATTERN_HELP
 from monai_vlsm.data.splits import FRACTIONS
 from monai_vlsm.errors import DataError
 
@@ -42,11 +43,7 @@ def add_parser(commands: Any) -> None:
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, help="folder to write to (default: the parent of the images folder)")
-    parser.add_argument(
-        "--group-pattern",
-        metavar="REGEX",
-        help=r"regular expression whose first group is the patient in an image's name, as in '(\d+)_'",
-    )
+    parser.add_argument("--group-pattern", metavar="REGEX", help=GROUP_PATTERN_HELP)
     parser.add_argument(
         "--mask-pattern", metavar="REGEX",
         help="regular expression whose first group is what the names of an image and its mask share, as in 'mask_(.+)'",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.bundle import bundle_folder
 from monai_vlsm.bundle.released import LOGGING
 from monai_vlsm.bundle.values import RULES, require_value
-from monai_vlsm.commands import BUNDLE_HELP, TRUST_HELP, count
+from monai_vlsm.commands import BACKBONE_HELP, BUNDLE_HELP, TRUST_HELP, add_ray, count
 from monai_vlsm.errors import DataError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _add_questions(group: Any) -> None:
 
 def _add_network(group: Any) -> None:
     group.add_argument("--bundle", required=True, help=BUNDLE_HELP)
-    group.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
+    group.add_argument("--backbone", help=BACKBONE_HELP)
     group.add_argument("--device", help="cpu, cuda, cuda:1 ... (default: a GPU if there is one)")
     group.add_argument("--precision", help="auto, float32, bfloat16 or float16 (default: the bundle's own)")
     group.add_argument(
@@ -121,10 +121,7 @@ def _add_engine(group: Any) -> None:
         "--engine", choices=("local", "ray"), default="local", help="one process, or several with Ray, also elsewhere"
     )
     group.add_argument("--threads", type=count, metavar="N", help="cores of a network (default: all; with Ray 1)")
-    group.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
-    group.add_argument(
-        "--workers", type=count, metavar="N", help="processes of Ray (default: one per GPU, else cores / threads)"
-    )
+    add_ray(group, "processes of Ray (default: one per GPU, else cores / threads)")
 
 
 def _run(arguments: argparse.Namespace) -> int:

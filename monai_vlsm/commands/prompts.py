@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.bundle import bundle_folder
-from monai_vlsm.commands import BUNDLE_HELP
+from monai_vlsm.commands import BACKBONE_HELP, BUNDLE_HELP, new_folder_named
 from monai_vlsm.data.splits import SPLITS
 from monai_vlsm.errors import DataError, MissingFileError
 
@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--cases", type=int, help="ask the first ones of the split only (default: all)")
     parser.add_argument("--pictures", type=int, default=3, help="cases on the page (default: %(default)s)")
-    parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
+    parser.add_argument("--backbone", help=BACKBONE_HELP)
     parser.add_argument(
         "--out", required=True, type=Path, help="new folder for per_prompt.csv, summary.json, index.html"
     )
@@ -46,16 +46,13 @@ def add_parser(commands: Any) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from monai_vlsm.data.datalist import load_datalist
-    from monai_vlsm.data.folder import is_free
     from monai_vlsm.data.whole import new_folder
     from monai_vlsm.predictor import Predictor
     from monai_vlsm.reports.prompt_answers import ask
     from monai_vlsm.reports.prompt_groups import Questions
     from monai_vlsm.reports.prompt_summary import as_text, prompt_page, summarize_groups, write_tables
 
-    out = arguments.out.expanduser().absolute()
-    if not is_free(out):
-        raise DataError(f"expected --out to be a new folder, but {str(out)!r} is there: choose another, or remove it.")
+    out = new_folder_named(arguments.out)
     if arguments.pictures < 0 or (arguments.cases is not None and arguments.cases < 1):
         given = f"--cases {arguments.cases} and --pictures {arguments.pictures}"
         raise DataError(f"expected 1 case or more, and 0 pictures or more, got {given}.")

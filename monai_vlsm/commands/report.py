@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monai_vlsm.bundle import find_bundle
+from monai_vlsm.commands import BACKBONE_HELP
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.errors import DataError, MissingFileError, UserError
 
@@ -44,7 +45,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--prompts", type=Path, metavar="FOLDER", help="that 'prompts' wrote (default: eval/prompts in the bundle)"
     )
-    parser.add_argument("--backbone", help="in place of the bundle's: hub id, folder or tiny")
+    parser.add_argument("--backbone", help=BACKBONE_HELP)
     parser.add_argument("--out", type=Path, help="page to write (default: eval/report.html in the bundle)")
     parser.add_argument("--no-readme", action="store_true", help="leave docs/README.md of the bundle as it is")
     parser.set_defaults(run=_run)

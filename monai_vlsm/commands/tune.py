@@ -13,7 +13,7 @@ from monai_vlsm.bundle import bundle_config, find_bundle, read_without_foreign_c
 from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.bundle.released import OWN_BACKBONE, released
 from monai_vlsm.bundle.values import RULES, require_value
-from monai_vlsm.commands import TRUST_HELP, count
+from monai_vlsm.commands import TRUST_HELP, add_ray, count
 from monai_vlsm.data import load_datalist
 from monai_vlsm.errors import DataError
 
@@ -48,10 +48,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--out", type=Path, default=Path("tuned"), help="folder for all results (default: %(default)s)")
     parser.add_argument("--data", type=Path, metavar="DIR", help="data set (default: the bundle's dataset_dir)")
     parser.add_argument("--seed", type=int, help="of what is drawn (default: the bundle's)")
-    parser.add_argument("--address", help="of a running Ray cluster: HOST:PORT or auto (default: begin one here)")
-    parser.add_argument(
-        "--workers", type=count, metavar="K", help="trials at once (default: one per GPU, else per four cores)"
-    )
+    add_ray(parser, "trials at once (default: one per GPU, else per four cores)")
     parser.add_argument("--trust", action="store_true", help=TRUST_HELP)
     parser.set_defaults(run=_run)
 
