@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -13,10 +14,6 @@ from monai_vlsm.networks.blocks import Adapter, AdapterHook, require_switch
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
 from monai_vlsm.networks.text import end_of_text
-
-
-def _adapters(number: int, width: int, bottleneck: int) -> nn.ModuleList:
-    return nn.ModuleList(Adapter(width, bottleneck) for _ in range(number))
 
 
 class _AdaptedCLIPSeg(CLIPSegNetwork):
@@ -54,6 +51,9 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
         places = [*self._adapted_places(), *(["the embedding of the prompt"] if self.settings["adapt_cond"] else [])]
         return f"{super().extra_repr()}\nadapters on {', '.join(places) or 'nothing'}"
 
+    def _adapters(self, width: int, bottlenecks: Sequence[int]) -> nn.ModuleList:
+        return nn.ModuleList(self.adapter_class(width, bottleneck) for bottleneck in bottlenecks)
+
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
         raise NotImplementedError
 
@@ -87,21 +87,35 @@ class CLIPSegDenseAdapter(_AdaptedCLIPSeg):
     paper_bottleneck = 64
 
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
-        vision, text = self.backbone.config.vision_config, self.backbone.config.text_config
-        vision_depth = self.extract_layers[-1] if adapt_vision else 0
-        text_depth = min(self.extract_layers[-1], text.num_hidden_layers) if adapt_text else 0
-        self.vision_attention_adapters = _adapters(vision_depth, vision.hidden_size, bottleneck)
-        self.vision_mlp_adapters = _adapters(vision_depth, vision.hidden_size, bottleneck)
-        self.text_attention_adapters = _adapters(text_depth, text.hidden_size, bottleneck)
-        self.text_mlp_adapters = _adapters(text_depth, text.hidden_size, bottleneck)
-        clip = self.backbone.clip
+        clip, config = self.backbone.clip, self.backbone.config
+        vision_sizes = self._vision_sizes(bottleneck) if adapt_vision else []
+        text_sizes = self._text_sizes(bottleneck) if adapt_text else []
+        self.vision_attention_adapters = self._adapters(config.vision_config.hidden_size, vision_sizes)
+        self.vision_mlp_adapters = self._adapters(config.vision_config.hidden_size, vision_sizes)
+        self.text_attention_adapters = self._adapters(config.text_config.hidden_size, text_sizes)
+        self.text_mlp_adapters = self._adapters(config.text_config.hidden_size, text_sizes)
+        text_layers = clip.text_model.encoder.layers[self._first_text_block :]
         self._insert(clip.vision_model.encoder.layers, self.vision_attention_adapters, self.vision_mlp_adapters)
-        self._insert(clip.text_model.encoder.layers, self.text_attention_adapters, self.text_mlp_adapters)
+        self._insert(text_layers, self.text_attention_adapters, self.text_mlp_adapters)
+
+    def _vision_sizes(self, bottleneck: int) -> list[int]:
+        """Return the bottleneck in each vision block that has adapters, from the first on."""
+        return [bottleneck] * self.extract_layers[-1]
+
+    def _text_sizes(self, bottleneck: int) -> list[int]:
+        """Return the bottleneck in each text block that has adapters."""
+        return [bottleneck] * min(self.extract_layers[-1], self.backbone.config.text_config.num_hidden_layers)
+
+    @property
+    def _first_text_block(self) -> int:
+        return 0
 
     def _adapted_places(self) -> list[str]:
-        numbers = {"vision": len(self.vision_mlp_adapters), "text": len(self.text_mlp_adapters)}
+        places = (("vision", 0, self.vision_mlp_adapters), ("text", self._first_text_block, self.text_mlp_adapters))
         return [
-            f"attention and MLP of {encoder} blocks 0 to {number - 1}" for encoder, number in numbers.items() if number
+            f"attention and MLP of {encoder} blocks {first} to {first + len(adapters) - 1}"
+            for encoder, first, adapters in places
+            if adapters
         ]
 
     @property
@@ -152,8 +166,9 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
         config, number = self.backbone.config, len(self.extract_layers)
         if adapt_text:
             self._require_fitting_text_states()
-        self.vision_adapters = _adapters(number if adapt_vision else 0, config.vision_config.hidden_size, bottleneck)
-        self.text_adapters = _adapters(number if adapt_text else 0, config.text_config.hidden_size, bottleneck)
+        vision_sizes, text_sizes = ([bottleneck] * (number if adapt else 0) for adapt in (adapt_vision, adapt_text))
+        self.vision_adapters = self._adapters(config.vision_config.hidden_size, vision_sizes)
+        self.text_adapters = self._adapters(config.text_config.hidden_size, text_sizes)
 
     def _adapted_places(self) -> list[str]:
         numbers = {"vision": len(self.vision_adapters), "text": len(self.text_adapters)}

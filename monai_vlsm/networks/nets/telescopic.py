@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
-from torch import nn
 
 from monai_vlsm.networks.blocks import BoundaryEnhancer, TelescopicAdapter, require_whole
 from monai_vlsm.networks.blocks.telescopic_adapter import LEAST_BOTTLENECK
@@ -13,10 +10,6 @@ from monai_vlsm.networks.nets.base import ImageFeatures
 from monai_vlsm.networks.nets.clipseg import CLIPSegDenseAdapter
 
 _TEXT_BLOCKS = 3
-
-
-def _adapters(width: int, bottlenecks: Sequence[int]) -> nn.ModuleList:
-    return nn.ModuleList(TelescopicAdapter(width, size) for size in bottlenecks)
 
 
 class CLIPSegTelescopicAdapter(CLIPSegDenseAdapter):
@@ -51,27 +44,18 @@ class CLIPSegTelescopicAdapter(CLIPSegDenseAdapter):
 
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
         require_whole("the bottleneck of an adapter", bottleneck)
-        clip, depth = self.backbone.clip, self.extract_layers[-1]
-        vision, text = self.backbone.config.vision_config, self.backbone.config.text_config
-        sizes = [max(LEAST_BOTTLENECK, int(bottleneck * ((block + 1) / depth) * 0.5)) for block in range(depth)]
-        vision_sizes = sizes if adapt_vision else []
-        number = min(_TEXT_BLOCKS, depth, text.num_hidden_layers) if adapt_text else 0
-        text_sizes = [max(LEAST_BOTTLENECK, bottleneck // 4)] * number
-        self.vision_attention_adapters = _adapters(vision.hidden_size, vision_sizes)
-        self.vision_mlp_adapters = _adapters(vision.hidden_size, vision_sizes)
-        self.text_attention_adapters = _adapters(text.hidden_size, text_sizes)
-        self.text_mlp_adapters = _adapters(text.hidden_size, text_sizes)
+        super()._add_adapters(bottleneck, adapt_vision, adapt_text)
         self.boundary_enhancer = BoundaryEnhancer()
-        self._insert(clip.vision_model.encoder.layers, self.vision_attention_adapters, self.vision_mlp_adapters)
-        self._insert(self._last_text_layers(), self.text_attention_adapters, self.text_mlp_adapters)
         self.eval()  # a network is made for inference, in which nothing is dropped at random
 
-    def _last_text_layers(self) -> nn.ModuleList:
-        layers = self.backbone.clip.text_model.encoder.layers
-        return layers[len(layers) - len(self.text_mlp_adapters) :]
+    def _vision_sizes(self, bottleneck: int) -> list[int]:
+        depth = self.extract_layers[-1]
+        return [max(LEAST_BOTTLENECK, int(bottleneck * ((block + 1) / depth) * 0.5)) for block in range(depth)]
 
-    def _adapted_places(self) -> list[str]:
-        number, all_of_them = len(self.text_mlp_adapters), self.backbone.config.text_config.num_hidden_layers
-        text = [f"attention and MLP of text blocks {all_of_them - number} to {all_of_them - 1}"] if number else []
-        vision = len(self.vision_mlp_adapters)
-        return ([f"attention and MLP of vision blocks 0 to {vision - 1}"] if vision else []) + text
+    def _text_sizes(self, bottleneck: int) -> list[int]:
+        most = min(_TEXT_BLOCKS, self.extract_layers[-1], self.backbone.config.text_config.num_hidden_layers)
+        return [max(LEAST_BOTTLENECK, bottleneck // 4)] * most
+
+    @property
+    def _first_text_block(self) -> int:
+        return self.backbone.config.text_config.num_hidden_layers - len(self.text_mlp_adapters)
