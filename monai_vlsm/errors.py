@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -74,6 +75,15 @@ def find_user_error(error: BaseException | None) -> UserError | None:
         if isinstance(cause, UserError):
             return cause
     return None
+
+
+@contextmanager
+def told_of(what: str) -> Iterator[None]:
+    """Let a DataError begin with what it is about: a file, or a place in one."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{what}: {error}") from error
 
 
 def with_causes(error: BaseException | None) -> Iterator[BaseException]:

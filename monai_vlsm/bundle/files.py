@@ -109,7 +109,7 @@ def parse_json(content: bytes, path: str | Path) -> dict[str, Any]:
         DataError: if it is no JSON in UTF-8, holds a key twice, no keys at all, or is nested too deep.
     """
     try:
-        config = json.loads(content.decode("utf-8"), object_pairs_hook=_without_repeats)
+        config = json.loads(content.decode("utf-8"), object_pairs_hook=without_repeats)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{str(path)!r} is no JSON: {error}") from error
     if not isinstance(config, dict):
@@ -149,7 +149,8 @@ def _is_deeper(value: Any, levels: int) -> bool:
     return not levels or any(_is_deeper(i, levels - 1) for i in (value.values() if isinstance(value, dict) else value))
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return what ``json`` found in braces, or raise a ValueError if a key is there twice."""
     keys = [key for key, _ in pairs]
     repeated = next((key for key in keys if keys.count(key) > 1), None) if len(set(keys)) < len(keys) else None
     if repeated is not None:

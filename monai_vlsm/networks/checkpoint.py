@@ -12,7 +12,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError, told_of
 from monai_vlsm.networks.facts import Facts
 from monai_vlsm.networks.legacy import OLD_LABEL, guess_method, read_old_label
 from monai_vlsm.networks.saving import save_whole
@@ -69,10 +69,8 @@ def load_checkpoint(network: _Network, path: str | Path) -> _Network:
         DataError: if the file is damaged or does not fit the network.
     """
     state = read_state(path)
-    try:
+    with told_of(repr(str(path))):
         network.load_state_dict(state)
-    except DataError as error:
-        raise DataError(f"{str(path)!r}: {error}") from error
     return network
 
 
@@ -92,10 +90,8 @@ def read_state(path: str | Path) -> dict[str, torch.Tensor]:
     state = content.get("model", content) if isinstance(content, Mapping) else content
     if not isinstance(state, Mapping):
         raise DataError(f"{str(path)!r} holds a {type(state).__name__}, not tensors by name: it is no checkpoint.")
-    try:
+    with told_of(repr(str(path))):
         _require_named_tensors(state)
-    except DataError as error:
-        raise DataError(f"{str(path)!r}: {error}") from error
     return dict(state)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from monai_vlsm.errors import DataError
+from monai_vlsm.errors import DataError, told_of
 from monai_vlsm.networks.backbone import DEFAULT_BACKBONE, Backbone, load_backbone, resolve_name
 from monai_vlsm.networks.checkpoint import another_backbone, load_checkpoint, read_state, state_facts
 from monai_vlsm.networks.nets import (
@@ -193,7 +193,7 @@ def _build_for(
     facts = _in_file(path, state)
     source = load_backbone(backbone)
     own = source.fingerprint if facts.format > 1 else source.first_values_fingerprint
-    try:
+    with told_of(repr(path)):
         if facts.fingerprint != own:
             raise another_backbone(facts.backbone, facts.fingerprint, source.name, own)
         if facts.settings:
@@ -201,8 +201,6 @@ def _build_for(
             with torch.device("meta"):
                 _require_shapes(_build(facts.method, source, "", facts.settings), state)
         return _build(facts.method, source, prompt, facts.settings)
-    except DataError as error:
-        raise DataError(f"{path!r}: {error}") from error
 
 
 def _chosen_backbone(
@@ -226,7 +224,5 @@ def _require_shapes(network: PromptedNetwork, state: Mapping[str, torch.Tensor])
 
 
 def _in_file(path: str | Path, state: Mapping[str, torch.Tensor]) -> Any:
-    try:
+    with told_of(repr(str(path))):
         return state_facts(state)
-    except DataError as error:
-        raise DataError(f"{str(path)!r}: {error}") from error

@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from monai_vlsm.bundle.files import without_repeats
 from monai_vlsm.bundle.values import RULES, TEXT, require_value, shortened
-from monai_vlsm.errors import DataError, MissingFileError
+from monai_vlsm.errors import DataError, MissingFileError, told_of
 from monai_vlsm.predicting.jobs import Ask, Job
 from monai_vlsm.predicting.sources import named_sources
 from monai_vlsm.transforms.overlap import MOST_LABELS
@@ -80,7 +81,7 @@ def _content(path: Path) -> str:
 
 def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
-        lines = json.loads(_content(path), object_pairs_hook=_without_repeats)
+        lines = json.loads(_content(path), object_pairs_hook=without_repeats)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{str(path)!r} is no JSON: {error}") from error
     if not isinstance(lines, list):
@@ -91,12 +92,6 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
             raise DataError(f"{where}: expected an object with {', '.join(_COLUMNS)}, got {shortened(line)}.")
         _require_columns(list(line), where)
         yield where, line
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    if len({key for key, _ in pairs}) < len(pairs):
-        raise ValueError(f"a key is there twice among {[key for key, _ in pairs]}")
-    return dict(pairs)
 
 
 def _table_lines(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -129,12 +124,10 @@ def _require_columns(names: Sequence[str], where: str) -> None:
 
 
 def _entry(line: Mapping[str, Any], where: str, path: Path, prompt: str) -> _Entry:
-    try:
+    with told_of(where):
         texts = {name: _text(line, name) for name in ("image", "prompt", "label")}
         image = _image(texts["image"], path)
         return _Entry(where, image, Ask(texts["prompt"] or prompt, _label(texts["label"]), _value(line.get("value"))))
-    except DataError as error:
-        raise DataError(f"{where}: {error}") from error
 
 
 def _text(line: Mapping[str, Any], name: str) -> str:

@@ -131,7 +131,7 @@ def test_what_is_odd_in_a_table_is_told_with_its_line(read, content, message):
         ("{", "is no JSON"),
         ("{}", "expected a list of objects"),
         ('[{"image": "a"}, 5]', "entry 2: expected an object"),
-        ('[{"image": "a", "image": "b"}]', "a key is there twice"),
+        ('[{"image": "a", "image": "b"}]', "the key 'image' twice"),
         ('[{"image": 5}]', "entry 1: 'image' must be text"),
         ('[{"image": "a", "prompts": ["x"]}]', "entry 1: .*'prompts' is none of them"),
         ('[{"image": "a", "value": true}]', "entry 1: 'value' must be a whole number"),
