@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from math import isnan
 from typing import Any
 
 import numpy as np
 import torch
-from monai.config import KeysCollection
 from monai.data import MetaTensor
-from monai.transforms import MapTransform
 
 from monai_vlsm.errors import DataError
+from monai_vlsm.transforms.each import EachKeyd
 
 CHANNEL_AXIS = "original_channel_dim"
 """MONAI's metadata key; 0 in images whose channels come first already."""
@@ -73,7 +72,7 @@ def _percentiles(values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return low, high
 
 
-class ToDisplayRanged(MapTransform):
+class ToDisplayRanged(EachKeyd):
     """Turn an image with the values of its file, or one from memory, into what is shown and segmented.
 
     Deployment frameworks such as MONAI Deploy take the loader (``LoadImage...``) out of a bundle and put an image from
@@ -90,16 +89,10 @@ class ToDisplayRanged(MapTransform):
         DataError: if an image has another shape, or values that are not finite.
     """
 
-    def __init__(self, keys: KeysCollection, allow_missing_keys: bool = False) -> None:
-        super().__init__(keys, allow_missing_keys)
-
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the images in ``data``."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            image = _as_stored(result[key])
-            result[key] = with_metadata(to_display_range(image.as_tensor()), image.meta)
-        return result
+    def convert(self, value: Any) -> MetaTensor:
+        """Return an image as it is shown."""
+        image = _as_stored(value)
+        return with_metadata(to_display_range(image.as_tensor()), image.meta)
 
 
 def with_metadata(values: torch.Tensor, meta: dict[str, Any]) -> MetaTensor:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
-
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform
 from torch.nn.functional import interpolate
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.transforms.display_range import as_unit
+from monai_vlsm.transforms.each import EachKeyd
 from monai_vlsm.transforms.load import name_of
 from monai_vlsm.transforms.upright import UprightView, upright_slices
 
@@ -71,7 +68,7 @@ def _imagenet(like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return mean, std
 
 
-class ToNetworkImaged(MapTransform):
+class ToNetworkImaged(EachKeyd):
     """Turn a loaded 2D image into what the network takes: (3, ``image_size``, ``image_size``), upright, normalized.
 
     Args:
@@ -83,24 +80,18 @@ class ToNetworkImaged(MapTransform):
         super().__init__(keys, allow_missing_keys)
         self.image_size = image_size
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the images in ``data``."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = network_input(_one_slice(result[key]), self.image_size)[0]
-        return result
+    def convert(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the input of the network for an image."""
+        return network_input(_one_slice(value), self.image_size)[0]
 
 
 class ToNetworkMaskd(ToNetworkImaged):
     """Turn a loaded 2D mask (1, W, H[, 1]) into (1, ``image_size``, ``image_size``), upright, nearest neighbor."""
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the masks in ``data``."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            picture = _one_slice(result[key])[:, :1]
-            result[key] = interpolate(picture, size=(self.image_size, self.image_size), mode="nearest-exact")[0]
-        return result
+    def convert(self, value: torch.Tensor) -> torch.Tensor:
+        """Return a mask of the network's size."""
+        picture = _one_slice(value)[:, :1]
+        return interpolate(picture, size=(self.image_size, self.image_size), mode="nearest-exact")[0]
 
 
 class ToPixelImaged(ToNetworkImaged):
@@ -109,22 +100,17 @@ class ToPixelImaged(ToNetworkImaged):
     It takes a quarter of the memory of the network's input, which :class:`.PreparePixels` makes of it.
     """
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the images in ``data``."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            resized = _resized(_one_slice(result[key])[0], self.image_size)
-            result[key] = resized.mul(255).round().to(torch.uint8)
-        return result
+    def convert(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the bytes of an image."""
+        return _resized(_one_slice(value)[0], self.image_size).mul(255).round().to(torch.uint8)
 
 
 class ToPixelMaskd(ToNetworkMaskd):
     """Turn a loaded 2D mask (1, W, H[, 1]) into (1, ``image_size``, ``image_size``) uint8 of 0 and 1, upright."""
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the masks in ``data``."""
-        result = super().__call__(data)
-        return {**result, **{key: result[key].to(torch.uint8) for key in self.key_iterator(result)}}
+    def convert(self, value: torch.Tensor) -> torch.Tensor:
+        """Return the bytes of a mask."""
+        return super().convert(value).to(torch.uint8)
 
 
 def _one_slice(image: torch.Tensor) -> torch.Tensor:

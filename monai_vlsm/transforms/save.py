@@ -11,12 +11,13 @@ import nibabel
 import numpy as np
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, SaveImaged
+from monai.transforms import SaveImaged
 from monai.utils import MetaKeys
 from PIL import Image
 
 from monai_vlsm.data.names import is_raster, stem_of
 from monai_vlsm.data.whole import replace_whole
+from monai_vlsm.transforms.each import EachKeyd
 from monai_vlsm.transforms.load import TWO_DIMENSIONAL
 
 
@@ -67,19 +68,16 @@ class SaveImageMaskd(SaveImaged):
         return next(path for path in paths if self._written.get(path, source) == source)
 
 
-class SqueezePictured(MapTransform):
+class SqueezePictured(EachKeyd):
     """Take the channel off masks of pictures: (1, W, H) becomes (W, H), volumes (1, W, H, D) stay as they are.
 
     MONAI Label takes (1, W, H) for a volume of the width 1; it takes the channel off volumes itself, as MONAI Deploy
     does, which fails where there is none.
     """
 
-    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
-        """Replace the masks in ``data``."""
-        result = dict(data)
-        for key in self.key_iterator(result):
-            result[key] = result[key][0] if result[key].ndim == 3 else result[key]
-        return result
+    def convert(self, value: torch.Tensor) -> torch.Tensor:
+        """Return a mask without its channel, or a volume as it is."""
+        return value[0] if value.ndim == 3 else value
 
 
 def save_volume(values: np.ndarray, image: Any, path: Path, slope: float | None = None) -> None:
