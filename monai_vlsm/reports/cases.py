@@ -68,9 +68,10 @@ def draw_cases(
 def _drawn(run: Run, at: int, known: Known, segment: Any) -> Picture:
     from monai_vlsm.handlers.drawing import draw_overlay
     from monai_vlsm.handlers.overlays import upright_pictures
+    from monai_vlsm.transforms.load import load_pair
 
     row, dice = run.rows[at], float(run.metrics["dice"][at])
-    image, label = _load(_entry_of(row, known, run.table))
+    image, label = load_pair(*_entry_of(row, known, run.table))
     pred = segment(image, row["prompt"])
     overlay = draw_overlay(*upright_pictures(image, pred, label))
     return Picture(overlay, *_words(row, shown(dice), int(pred.count_nonzero())))
@@ -113,17 +114,6 @@ def _entry_of(row: Mapping[str, str], known: Known, table: Path) -> tuple[str, s
 def _common_end(path: str, named: PurePosixPath) -> int:
     pairs: Iterator[tuple[str, str]] = zip(reversed(Path(path).parts), reversed(named.parts), strict=False)
     return next((at for at, (own, other) in enumerate(pairs) if own != other), len(named.parts))
-
-
-def _load(pair: tuple[str, str]) -> tuple[Any, Any]:
-    """Return image (C, W, H[, D]) and mask (1, W, H[, D]) as an evaluation loads them."""
-    from monai_vlsm.transforms import EnsureSameSized, LoadImageAnyd, LoadMaskd, ToDisplayRanged
-
-    item: Any = dict(zip(("image", "label"), pair, strict=True))
-    steps = (LoadImageAnyd("image"), ToDisplayRanged("image"), LoadMaskd("label"), EnsureSameSized(["image", "label"]))
-    for step in steps:
-        item = step(item)
-    return item["image"], item["label"]
 
 
 def _segmenter(bundle: BundleFacts, backbone: str | None) -> Any:

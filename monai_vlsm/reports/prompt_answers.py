@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 from monai_vlsm.handlers.drawing import draw_overlay
 from monai_vlsm.handlers.overlays import upright_pictures
 from monai_vlsm.reports.prompt_groups import Entry, Questions
-from monai_vlsm.transforms import EnsureSameSized, LoadImageAnyd, LoadMaskd, ToDisplayRanged, UprightView
+from monai_vlsm.transforms import UprightView
+from monai_vlsm.transforms.load import load_pair
 
 Mask = NDArray[np.bool_]
 Row = dict[str, Any]
@@ -52,7 +53,8 @@ def ask(predictor: Answering, questions: Questions, drawn: int = 0, progress: bo
 
 
 def _answers(predictor: Answering, questions: Questions, number: int, entry: Entry, is_drawn: bool) -> Iterator[Row]:
-    image, label = _load(entry)
+    image, annotation = load_pair(entry["image"], entry["label"])
+    label: Mask = annotation.as_subclass(torch.Tensor)[0].numpy().astype(bool)
     full: Mask | None = None
     seen: set[str] = set()
     for question in questions.of(number):
@@ -76,19 +78,6 @@ def _answers(predictor: Answering, questions: Questions, number: int, entry: Ent
             "same": _dice(mask, full),
             "picture": _drawn(image, mask, label) if show else None,
         }
-
-
-def _load(entry: Entry) -> tuple[torch.Tensor, Mask]:
-    """Return an image (C, W, H[, D]) and its annotation (W, H[, D])."""
-    item: Any = {"image": entry["image"], "label": entry["label"]}
-    for step in (
-        LoadImageAnyd("image"),
-        ToDisplayRanged("image"),
-        LoadMaskd("label"),
-        EnsureSameSized(["image", "label"]),
-    ):
-        item = step(item)
-    return item["image"], item["label"].as_subclass(torch.Tensor)[0].numpy().astype(bool)
 
 
 def _as_stored(mask: Mask, image: torch.Tensor) -> Mask:

@@ -21,6 +21,11 @@ from monai_vlsm.errors import DataError
 
 Entry = Mapping[str, Any]
 
+MEASURES = ("dice", "same", "presence", "area")
+"""What is told of each group, as means."""
+HEADER = ("group", "cases", "Dice", "same as full", "presence", "share of the image", "empty masks")
+TITLES = {True: "What is there", False: "What is not there: an empty mask is right"}
+"""Of the tables on a page: columns, and by whether the groups ask for what is there."""
 FULL = "full"
 """Group of the prompt that all others of a case are compared with."""
 _WORDINGS = 3

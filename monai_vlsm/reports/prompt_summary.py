@@ -11,11 +11,10 @@ from monai_vlsm.data.names import stem_of
 from monai_vlsm.data.tables import write_table
 from monai_vlsm.pages import Interval, Page, Picture
 from monai_vlsm.reports.prompt_answers import Row
-from monai_vlsm.reports.prompt_groups import ABOUT, FULL, NOTHING
+from monai_vlsm.reports.prompt_groups import ABOUT, FULL, HEADER, MEASURES, NOTHING, TITLES
 from monai_vlsm.statistics import summarize
 
 COLUMNS = ("group", "image", "label", "patient", "prompt", "is_there", "pixels", "area", "presence", "dice", "same")
-_NUMBERS = ("dice", "same", "presence", "area")
 _RULES = {
     "dice": "with the annotation; where the prompt names what is not there, with an empty mask; two empty masks are 1",
     "same": "Dice with the mask of the full prompt of the same image",
@@ -49,7 +48,7 @@ def _described(group: str, rows: Sequence[Row]) -> dict[str, Any]:
         "cases": len({(row["image"], row["label"]) for row in rows}),
         "prompts": len(rows),
         "empty_masks": sum(not row["pixels"] for row in rows),
-        **{name: summarize([row[name] for row in rows], units) for name in _NUMBERS},
+        **{name: summarize([row[name] for row in rows], units) for name in MEASURES},
     }
 
 
@@ -83,10 +82,9 @@ def prompt_page(rows: Sequence[Row], summary: Mapping[str, Any], command: str) -
         "Every image is encoded once and asked for all of these. A network that follows its prompt finds the same if "
         "that is said in other words, something else where the prompt is wrong, and nothing of what is not there."
     )
-    header = ["group", "cases", "Dice", "same as full", "presence", "share of the image", "empty masks"]
-    for title, is_there in (("What is there", True), ("What is not there: an empty mask is right", False)):
+    for is_there, title in TITLES.items():
         found = {group: part for group, part in summary["groups"].items() if part["is_there"] is is_there}
-        page.table(header, [_row(group, part) for group, part in found.items()], title)
+        page.table(HEADER, [_row(group, part) for group, part in found.items()], title)
     page.facts({group: part["about"] for group, part in summary["groups"].items()})
     page.text("; ".join(f"{name}: {rule}" for name, rule in summary["rules"].items()) + ".")
     if summary["not_asked"]:
@@ -101,7 +99,7 @@ def prompt_page(rows: Sequence[Row], summary: Mapping[str, Any], command: str) -
 
 
 def _row(group: str, found: Mapping[str, Any]) -> list[object]:
-    intervals = [Interval(found[name]["mean"], *found[name]["ci95"]) for name in _NUMBERS]
+    intervals = [Interval(found[name]["mean"], *found[name]["ci95"]) for name in MEASURES]
     return [group, found["cases"], *intervals, found["empty_masks"]]
 
 

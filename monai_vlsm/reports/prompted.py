@@ -10,9 +10,9 @@ from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.errors import DataError
 from monai_vlsm.pages import Interval, Page
 from monai_vlsm.pages.cells import is_known, told_interval
+from monai_vlsm.reports.prompt_groups import HEADER, MEASURES, TITLES
 
 SUMMARY = "summary.json"
-_NUMBERS = ("dice", "same", "presence", "area")
 _MOST_GROUPS = 100
 
 
@@ -52,15 +52,14 @@ def add_prompts(page: Page, summary: Mapping[str, Any] | None, command: str) -> 
         f"Each of {summary.get('cases')} cases of the split {summary.get('split')} was asked in several ways; 'same "
         f"as full' is the Dice with the mask of the full prompt, {summary.get('full_prompt')}."
     )
-    header = ["group", "cases", "Dice", "same as full", "presence", "share of the image", "empty masks"]
-    for title, is_there in (("What is there", True), ("What is not there: an empty mask is right", False)):
+    for is_there, title in TITLES.items():
         rows = [
-            [name, _count(group, "cases"), *(_interval(group, key) for key in _NUMBERS), _count(group, "empty_masks")]
+            [name, _count(group, "cases"), *(_interval(group, key) for key in MEASURES), _count(group, "empty_masks")]
             for name, group in summary["groups"].items()
             if bool(group.get("is_there")) is is_there
         ]
         if rows:
-            page.table(header, rows, title)
+            page.table(HEADER, rows, title)
     page.facts({name: str(group.get("about", "")) for name, group in summary["groups"].items()})
 
 

@@ -220,6 +220,18 @@ class EnsureSameSized(MapTransform):
         return result
 
 
+def load_pair(image: str, label: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return image (C, W, H[, D]) and mask (1, W, H[, D]) of files as an evaluation loads them; no mask is ``""``.
+
+    Raises: as :class:`LoadImageAnyd` and :class:`EnsureSameSized`.
+    """
+    item: Any = {"image": image, "label": label}
+    steps = (LoadImageAnyd("image"), ToDisplayRanged("image"), LoadMaskd("label"), EnsureSameSized(["image", "label"]))
+    for step in steps:
+        item = step(item)
+    return item["image"], item["label"]
+
+
 def _plane(image: torch.Tensor) -> tuple[int, ...]:
     return tuple(image.shape[1:]) if image.ndim == 4 else (*image.shape[1:], 1)
 
