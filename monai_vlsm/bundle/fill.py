@@ -43,9 +43,22 @@ def filled_template(data_set: DatasetFacts, versions: Mapping[str, str]) -> dict
 
 def installed_versions() -> dict[str, str]:
     """Return the versions that :func:`filled_template` needs, as they are installed here."""
-    numbers = {f"{name}_version": version(package) for name, package in PACKAGES.items()}
+    known = package_versions().items()
+    return {"version" if name == "monai_vlsm" else f"{name}_version": number for name, number in known}
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of this package and of ``PACKAGES`` by name, as they are installed here."""
     # A local build label such as +cpu names no release of the package index.
-    return {name: number.split("+")[0] for name, number in {"version": version("monai_vlsm"), **numbers}.items()}
+    named = {"monai_vlsm": "monai_vlsm", **PACKAGES}
+    return {name: version(package).split("+")[0] for name, package in named.items()}
+
+
+def write_bundle(data_set: DatasetFacts, folder: Path) -> None:
+    """Write the bundle of a data set into a folder, with the versions that are installed here."""
+    for path, text in filled_template(data_set, installed_versions()).items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _fill(text: str, values: Mapping[str, Any], is_json: bool) -> str:

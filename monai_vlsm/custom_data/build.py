@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_vlsm.bundle import filled_template, installed_versions
+from monai_vlsm.bundle.fill import write_bundle
 from monai_vlsm.custom_data.matching import Matches, match_masks
 from monai_vlsm.custom_data.request import CustomDataRequest, check_words
 from monai_vlsm.custom_data.writing import write_pairs
@@ -87,7 +87,7 @@ def make_bundle(
     splits = load_splits(dataset)
     if not bundle_there:
         with new_folder(bundle) as part:
-            _write_bundle(part, _facts(request, len(splits["training"]), backbone, modality))
+            write_bundle(_facts(request, len(splits["training"]), backbone, modality), part)
     notes = _notes(request, matches, left_out)
     written = not (dataset_there and bundle_there)
     return Summary(dataset, bundle, written, _count(splits), _sizes(splits), notes)
@@ -160,12 +160,6 @@ def _bundle_is_there(folder: Path, name: str, backbone: str | None) -> bool:
 def _bytes(matches: Matches) -> int:
     """Return the size of the images and masks, as an estimate of what is written."""
     return sum(path.stat().st_size for pair in matches.pairs for path in (pair.image, pair.mask))
-
-
-def _write_bundle(folder: Path, facts: DatasetFacts) -> None:
-    for path, text in filled_template(facts, installed_versions()).items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _facts(request: CustomDataRequest, training: int, backbone: str | None, modality: str) -> DatasetFacts:

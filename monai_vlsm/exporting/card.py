@@ -9,7 +9,7 @@ from typing import Any
 
 from transformers import CLIPTokenizer
 
-from monai_vlsm.bundle import installed_versions
+from monai_vlsm.bundle.fill import package_versions
 from monai_vlsm.calibration import Calibration
 from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.data.whole import file_sha256
@@ -42,7 +42,7 @@ def write_card(
         "image": image_facts(values["image_size"]),
         "text": text_facts(tokenizer, values["prompt"]),
         "mask": _mask_facts(values["calibration"], values["threshold"], values["min_presence"]),
-        "versions": _versions(),
+        "versions": package_versions(),
         "files": _file_facts(folder),
     }
     (folder / CARD).write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -96,11 +96,3 @@ def _mask_facts(calibration: Calibration, threshold: float | str, min_presence: 
 def _file_facts(folder: Path) -> dict[str, Any]:
     """Return size in bytes and checksum of each file in a folder."""
     return {path.name: {"bytes": path.stat().st_size, "sha256": file_sha256(path)} for path in sorted(folder.iterdir())}
-
-
-def _versions() -> dict[str, str]:
-    """Return the versions of what wrote the files."""
-    return {
-        "monai_vlsm" if name == "version" else name.removesuffix("_version"): number
-        for name, number in installed_versions().items()
-    }

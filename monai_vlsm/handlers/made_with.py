@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from monai_vlsm.bundle import installed_versions
+from monai_vlsm.bundle.fill import package_versions
 from monai_vlsm.data.whole import file_sha256
 
 _CPU_FACTS = Path("/proc/cpuinfo")
@@ -39,10 +39,7 @@ def made_with(device: str | torch.device, checkpoint: str | Path | None = None) 
         "cpu_cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "versions": {
-            "monai_vlsm" if name == "version" else name.removesuffix("_version"): number
-            for name, number in installed_versions().items()
-        },
+        "versions": package_versions(),
         "checkpoint_sha256": None if checkpoint is None else file_sha256(Path(checkpoint)),
     }
 

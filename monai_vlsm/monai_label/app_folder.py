@@ -21,13 +21,12 @@ from monai_vlsm.bundle import (
     bundle_folder,
     bundle_model,
     bundle_parser,
-    filled_template,
-    installed_versions,
     parsed_content,
     read_without_foreign_code,
     refuse_foreign_code,
 )
 from monai_vlsm.bundle.files import files_below, read_file
+from monai_vlsm.bundle.fill import write_bundle
 from monai_vlsm.bundle.trust import EVERYWHERE
 from monai_vlsm.data.names import CACHE_FOLDER, LOCK_FILE, OWNER_FILE
 from monai_vlsm.data.sets import DATASETS
@@ -162,9 +161,7 @@ def _copy_bundle(source: Path, bundle: str, copy: Path) -> None:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             (copy / name).write_bytes(read_file(source / name, largest=None))
     elif bundle in DATASETS:
-        for path, text in filled_template(DATASETS[bundle], installed_versions()).items():
-            (copy / path).parent.mkdir(parents=True, exist_ok=True)
-            (copy / path).write_text(text, encoding="utf-8")
+        write_bundle(DATASETS[bundle], copy)
     else:
         raise MissingFileError(
             f"there is no bundle {bundle!r}: no folder {str(source.absolute())!r}, and no data set of that name "

@@ -444,7 +444,7 @@ def test_a_disk_that_fills_up_while_the_bundle_is_written_leaves_a_whole_data_se
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(build, "filled_template", fill)
+        patch.setattr(build, "write_bundle", fill)
         with pytest.raises(DataError, match="the disk is full"):
             make(ask(polyps), polyps)
     assert not (polyps / "bundles").exists()
