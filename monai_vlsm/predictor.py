@@ -210,20 +210,18 @@ class Predictor:
                 raise DataError(f"a prompt must be a string, not {prompt!r} of type {type(prompt).__name__}.")
         threshold = self.threshold if threshold is None else threshold
         least = self.calibration.least_presence(self.min_presence if min_presence is None else min_presence, threshold)
-        return copy.copy(self)._predict_each(texts, threshold, least)
+        return copy.copy(self)._predict_each(texts, self.calibration.probability(threshold), least)
 
     @torch.inference_mode()
-    def _predict_each(self, prompts: list[str], threshold: float | str, least: float) -> Iterator[Prediction]:
+    def _predict_each(self, prompts: list[str], limit: float, least: float) -> Iterator[Prediction]:
         wordings = [[prompt, *other_wordings(prompt, self.paraphrases)] for prompt in prompts]
         embeddings = iter(self._embeddings.of_all(self.network, [text for texts in wordings for text in texts]))
         for prompt, texts in zip(prompts, wordings, strict=True):
-            yield self._predict(prompt, list(islice(embeddings, len(texts))), threshold, least)
+            yield self._predict(prompt, list(islice(embeddings, len(texts))), limit, least)
 
-    def _predict(
-        self, prompt: str, embeddings: Sequence[torch.Tensor], threshold: float | str, least: float
-    ) -> Prediction:
-        """Segment by the embeddings of a prompt and of its other wordings."""
-        scorer = CaseScorer(self.calibration.logit(threshold))
+    def _predict(self, prompt: str, embeddings: Sequence[torch.Tensor], limit: float, least: float) -> Prediction:
+        """Segment by the embeddings of a prompt and of its other wordings, from a probability and a presence on."""
+        scorer = CaseScorer(self.calibration.logit(limit))
         stored = self._logits(embeddings, scorer)
         presence = self.calibration.presence(presence_score(stored[None]))
         from_raster_file = stored.ndim == 2 and self._view.swap
@@ -232,7 +230,7 @@ class Predictor:
         if emptied:
             warn_emptied(self._name, prompt, presence, least)
         agreement = scorer.agreement() if self.paraphrases else None
-        mask = probability >= (np.inf if emptied else self.calibration.probability(threshold))
+        mask = probability >= (np.inf if emptied else limit)
         return Prediction(mask, probability, prompt, presence, scorer.mean_probability(), agreement, emptied)
 
     def _logits(self, embeddings: Sequence[torch.Tensor], scorer: CaseScorer) -> torch.Tensor:

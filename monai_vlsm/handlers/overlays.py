@@ -107,22 +107,24 @@ def upright_pictures(image: Any, pred: Any, label: Any) -> tuple[np.ndarray, np.
         image: (C, W, H[, D]) as it was loaded.
         pred, label: (1, W, H[, D]); of a volume the slice with most of ``pred`` is shown.
     """
-    view = UprightView.of(image)
-    best = _largest_slice(pred.as_subclass(torch.Tensor)) if pred.ndim == 4 else 0
-    picture, mask = (_one_picture(item, view, best) for item in (image, pred))
-    truth = None if label is None else _one_picture(label, view, best)[0].cpu().numpy()
-    return _channels_last(as_unit(picture)), mask[0].cpu().numpy(), truth
+    picture, (mask, *truth) = upright_case(image, [pred] if label is None else [pred, label], pred)
+    return picture, mask, truth[0] if truth else None
 
 
-def upright_case(image: Any, masks: Sequence[torch.Tensor]) -> tuple[np.ndarray, list[np.ndarray]]:
+def upright_case(
+    image: Any, masks: Sequence[torch.Tensor], shown: torch.Tensor | None = None
+) -> tuple[np.ndarray, list[np.ndarray]]:
     """Return an image (H, W, 3) in [0, 1] and several masks (H, W), upright.
 
     Args:
         image: (C, W, H[, D]) as it was loaded.
-        masks: bool (1, W, H[, D]); of a volume the slice with most pixels that are in any is shown.
+        masks: (1, W, H[, D]).
+        shown: the mask of which, in a volume, the slice with most pixels is shown; None is what is in any.
     """
-    view = UprightView.of(image)
-    best = _largest_slice(reduce(torch.logical_or, masks)) if image.ndim == 4 else 0
+    view, best = UprightView.of(image), 0
+    if image.ndim == 4:
+        chosen = reduce(torch.logical_or, masks) if shown is None else shown
+        best = _largest_slice(chosen.as_subclass(torch.Tensor))
     picture, *others = (_one_picture(item, view, best) for item in (image, *masks))
     return _channels_last(as_unit(picture)), [mask[0].cpu().numpy() for mask in others]
 
