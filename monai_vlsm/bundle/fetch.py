@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from monai_vlsm.bundle.files import is_known_file, read_file
 from monai_vlsm.bundle.open import CALIBRATION, MODEL, find_bundle
+from monai_vlsm.data.folder import cache_folder
 from monai_vlsm.data.unpacking import Entry, is_zip, open_archive, require_no_bomb, write_entry
 from monai_vlsm.data.whole import file_sha256, new_folder
 from monai_vlsm.errors import DataError, MissingFileError, UserError
@@ -158,7 +158,7 @@ def _cached(place: PurePosixPath, sizes: Mapping[str, int], write: Callable[[str
     """
     from filelock import FileLock
 
-    folder = _cache() / place
+    folder = cache_folder("bundles") / place
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.parent / ".lock"):
@@ -177,11 +177,6 @@ def _cached(place: PurePosixPath, sizes: Mapping[str, int], write: Callable[[str
             f"the cache {str(folder)!r} cannot be used ({error}): name another by XDG_CACHE_HOME."
         ) from error
     return folder
-
-
-def _cache() -> Path:
-    given = os.environ.get("XDG_CACHE_HOME", "")
-    return Path(given if os.path.isabs(given) else os.path.expanduser("~/.cache"), "monai_vlsm", "bundles")
 
 
 def _has_size(path: Path, size: int) -> bool:

@@ -42,7 +42,8 @@ def _whole(low: int, high: int, step: int = 1) -> Rule:
     )
 
 
-def _number(low: float, high: float) -> Rule:
+def number(low: float, high: float) -> Rule:
+    """Return the rule of numbers from ``low`` to ``high``; NaN is none."""
     return Rule(
         f"a number from {low:g} to {high:g}",
         lambda value: type(value) in (int, float) and low <= value <= high,
@@ -100,7 +101,7 @@ RULES = {
     "adapt_cond": _SWITCH,
     "adapt_text": _SWITCH,
     "adapt_vision": _SWITCH,
-    "alpha": _number(0.001, 0.999),
+    "alpha": number(0.001, 0.999),
     "amp": _SWITCH,
     "augment": _word("'none', 'intensity', 'geometry' or 'all'", "none|intensity|geometry|all"),
     "backbone": _NAME,
@@ -111,7 +112,7 @@ RULES = {
     "cache": _word("'memory', 'disk' or 'none'", "memory|disk|none"),
     "cache_dir": _PLACE,
     "cache_features": _SWITCH,
-    "cache_rate": _number(0, 1),
+    "cache_rate": number(0, 1),
     "checkpoint": _PLACE,
     "compile": Rule("true, false or 'auto'", lambda value: type(value) is bool or value == "auto"),
     "cond_bottleneck": _whole(1, 4096),
@@ -123,21 +124,21 @@ RULES = {
     "gradient_checkpointing": _SWITCH,
     "image_size": _whole(16, 2048, step=16),
     "images": _or_list(_NAME),
-    "lambda_ce": _or_null(_number(0, 1000)),
-    "lambda_dice": _or_null(_number(0, 1000)),
-    "learning_rate": _or_null(_number(1e-12, 100)),
-    "look_below": _number(0, 1),
-    "lora_alpha": _number(1e-3, 1e5),
-    "lora_dropout": _number(0, 0.99),
+    "lambda_ce": _or_null(number(0, 1000)),
+    "lambda_dice": _or_null(number(0, 1000)),
+    "learning_rate": _or_null(number(1e-12, 100)),
+    "look_below": number(0, 1),
+    "lora_alpha": number(1e-3, 1e5),
+    "lora_dropout": number(0, 0.99),
     "lora_rank": _whole(1, 4096),
-    "lr_factor": _or_null(_number(1e-6, 0.999)),
+    "lr_factor": _or_null(number(1e-6, 0.999)),
     "lr_patience": _whole(0, 100_000),
     "max_epochs": _whole(1, 100_000),
-    "max_gradient_norm": _number(1e-12, 1e6),
+    "max_gradient_norm": number(1e-12, 1e6),
     "method": _word("a method such as 'dense' or 'shallow'", r"[a-z]{1,50}(_[a-z]{1,50}){0,3}"),
-    "min_delta": _number(0, 1),
-    "min_presence": _or_null(_number(0, 1)),
-    "negative_fraction": _number(0, 1),
+    "min_delta": number(0, 1),
+    "min_presence": _or_null(number(0, 1)),
+    "negative_fraction": number(0, 1),
     "num_workers": _or_null(_whole(0, 256)),
     "output_dir": _PLACE,
     "overlays": _whole(0, 10_000),
@@ -146,14 +147,14 @@ RULES = {
     "prompt": _text(LONGEST_PROMPT),
     "prompt_level": _word("'random' or a level such as 'p1'", r"random|p[0-9]{1,3}"),
     "seed": _whole(0, 2**32 - 1),
-    "sensitivity": _number(0.5, 1),
+    "sensitivity": number(0.5, 1),
     "split": _word("'training', 'validation', 'calibration' or 'test'", "training|validation|calibration|test"),
-    "surface_tolerance": _number(0, 1000),
-    "threshold": _or_word(_number(0, 1), "best_dice", "risk_control"),
-    "train_fraction": _number(1e-6, 1),
+    "surface_tolerance": number(0, 1000),
+    "threshold": _or_word(number(0, 1), "best_dice", "risk_control"),
+    "train_fraction": number(1e-6, 1),
     "val_interval": _whole(1, 100_000),
     "val_prompt_level": _word("a level such as 'p1'", r"p[0-9]{1,3}"),
-    "weight_decay": _number(0, 100),
+    "weight_decay": number(0, 100),
 }
 """By key. A key of the template that is missing here holds anything of the type that it has there."""
 
@@ -165,7 +166,7 @@ def rule_of(key: str, plain: Any) -> Rule | None:
         key: for example ``threshold``, or ``validate#dataloader#batch_size``.
         plain: its value in the template; None if that is no plain value.
     """
-    by_type = {bool: _SWITCH, int: _whole(0, 10**9), float: _number(-1e9, 1e9), str: TEXT}
+    by_type = {bool: _SWITCH, int: _whole(0, 10**9), float: number(-1e9, 1e9), str: TEXT}
     return RULES.get(key.rsplit("#", 1)[-1], by_type.get(type(plain)))
 
 

@@ -5,20 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from monai_vlsm.bundle.values import Rule, shortened
+from monai_vlsm.bundle.values import Rule, number, shortened
 from monai_vlsm.calibration.temperature import HIGHEST, LOWEST
 
 FORMAT = 1
 
 Schema: TypeAlias = Mapping[str, "Rule | Schema"]
-
-
-def _number(low: float, high: float) -> Rule:
-    return Rule(
-        f"a number from {low:g} to {high:g}",
-        # Of NaN both comparisons are false.
-        lambda value: type(value) in (int, float) and low <= value <= high,
-    )
 
 
 def _is_interval(value: Any) -> bool:
@@ -31,8 +23,8 @@ def _is_curve(value: Any) -> bool:
     return isinstance(value, list) and len(value) <= 1000 and all(v is None or _FINITE.accepts(v) for v in value)
 
 
-_FINITE = _number(-1e12, 1e12)
-_SHARE = _number(0, 1)
+_FINITE = number(-1e12, 1e12)
+_SHARE = number(0, 1)
 _COUNT = Rule("a whole number", lambda value: type(value) is int and 0 <= value <= 10**12)
 _TEXT = Rule("text of at most 1,000 characters", lambda value: isinstance(value, str) and len(value) <= 1000)
 _HASH = Rule(
@@ -54,13 +46,13 @@ def _all(rule: Rule | Schema, *names: str) -> dict[str, Rule | Schema]:
 _CURVES = _all(_CURVE, "predicted", "observed", "pixels")
 _PARTS: dict[str, Schema] = {
     "temperature": {
-        "value": _number(LOWEST, HIGHEST),
+        "value": number(LOWEST, HIGHEST),
         **_all(_SHARE, "ece_before", "ece_after"),
         "ci95": _all(_INTERVAL, "value", "ece_before", "ece_after"),
         "reliability": _all(_CURVES, "before", "after"),
     },
     "presence": {
-        "a": _number(1e-12, 1e12),
+        "a": number(1e-12, 1e12),
         "b": _FINITE,
         **_all(_SHARE, "threshold", "sensitivity", "auroc", "false_positive_rate"),
         **_all(_COUNT, "present", "absent"),

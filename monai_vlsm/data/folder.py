@@ -1,7 +1,8 @@
-"""Recognize a data set's folder that is already there."""
+"""Folders: whether something is in the place of one, and where what was fetched is kept."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from monai_vlsm.data.datalist import DATALIST_NAME, read_description
@@ -29,3 +30,9 @@ def is_there(out: Path, description: str) -> bool:
         f"expected {str(out)!r} to be free or to hold {description!r}, but it holds {holds}. "
         "Nothing was changed: choose another folder, or remove this one first."
     )
+
+
+def cache_folder(name: str) -> Path:
+    """Return the folder of what was fetched, of one kind: below ``~/.cache``, or an absolute ``XDG_CACHE_HOME``."""
+    given = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(given if os.path.isabs(given) else os.path.expanduser("~/.cache"), "monai_vlsm", name)

@@ -91,11 +91,9 @@ def reliability_diagram(lines: Sequence[Line], alt: str, caption: str = "") -> M
     )
 
 
-def risk_coverage_plot(
-    lines: Sequence[Line], alt: str, caption: str = "", risk: str = "mean risk (1 - Dice)"
-) -> Markup:
+def risk_coverage_plot(lines: Sequence[Line], alt: str) -> Markup:
     """Plot the mean risk (y) of the share of cases that are kept (x), those with the best score first."""
-    return line_plot(lines, "share of cases kept", risk, alt, x_limits=UNIT, caption=caption)
+    return line_plot(lines, "share of cases kept", "mean risk (1 - Dice)", alt, x_limits=UNIT)
 
 
 def histogram(

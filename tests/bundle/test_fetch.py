@@ -234,12 +234,6 @@ def test_a_cache_that_cannot_be_written_is_told_with_the_way_out(archive, monkey
         bundle_folder(str(archive))
 
 
-def test_a_cache_relative_to_the_working_directory_does_not_count(monkeypatch, tmp_path):
-    monkeypatch.setenv("XDG_CACHE_HOME", "here")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert fetch._cache() == tmp_path / "home" / ".cache" / "monai_vlsm" / "bundles"
-
-
 class Hub:
     """A hub with one bundle: it fills the cache as the real one does, with links into a folder of blobs."""
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from monai_vlsm.data.folder import is_free, is_there
+from monai_vlsm.data.folder import cache_folder, is_free, is_there
 from monai_vlsm.errors import DataError
 
 
@@ -51,3 +51,9 @@ def test_another_data_set_is_refused_and_named(written):
 def test_a_data_set_without_a_description_is_not_taken_for_ours(written, description):
     with pytest.raises(DataError, match="it holds other files"):
         is_there(written(description), "busi, seed 0")
+
+
+def test_a_cache_relative_to_the_working_directory_does_not_count(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", "here")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder("bundles") == tmp_path / "home" / ".cache" / "monai_vlsm" / "bundles"

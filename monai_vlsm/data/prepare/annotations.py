@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.data.datalist import PUBLISHED_FILES
+from monai_vlsm.data.folder import cache_folder
 from monai_vlsm.data.prepare.download import download
 from monai_vlsm.data.prompts import MEDVLSM_COMMIT
 from monai_vlsm.data.sets import DatasetFacts
@@ -103,7 +104,9 @@ class Annotations:
         if self.folder is None:
             repository, _, rest = name.partition("/")
             try:
-                return download(f"{_ADDRESSES[repository]}/{rest}", _cache() / name, checksum, self.progress)
+                return download(
+                    f"{_ADDRESSES[repository]}/{rest}", cache_folder("annotations") / name, checksum, self.progress
+                )
             except MissingFileError as error:
                 raise MissingFileError(
                     f"{error} Without the published prompts: --annotations FOLDER names a folder that holds {name!r}, "
@@ -138,8 +141,3 @@ def _read_sheet(path: Path) -> Iterator[tuple[str, str]]:
 
 def _texts(value: Any) -> list[str]:
     return [text.strip() for text in ([value] if isinstance(value, str) else value)]
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "monai_vlsm" / "annotations"

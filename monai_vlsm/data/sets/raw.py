@@ -78,8 +78,8 @@ class RawFiles:
         for path in self.paths:
             self._folders[tuple(part.lower() for part in path.parent.parts)].append(path)
 
-    def in_folder(self, folder: str, suffixes: Sequence[str] = RASTER_SUFFIXES) -> dict[str, Path]:
-        """Return files by stem whose folder ends in ``folder`` (any case).
+    def in_folder(self, folder: str) -> dict[str, Path]:
+        """Return pictures by stem whose folder ends in ``folder`` (any case).
 
         Raises:
             DataError: as ``one_per_name``.
@@ -90,7 +90,7 @@ class RawFiles:
             for parts, paths in self._folders.items()
             if parts[-len(wanted) :] == wanted
             for path in paths
-            if path.suffix.lower() in suffixes
+            if path.suffix.lower() in RASTER_SUFFIXES
         )
 
     def matching(self, pattern: str) -> list[tuple[Path, re.Match[str]]]:
