@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
 import torch
@@ -24,6 +24,15 @@ _PAIR = ("image", "label")
 _DEGREE = math.pi / 180
 
 
+class _RandGrayNoised(RandGaussianNoised):
+    """MONAI's noise, the same in all channels: a gray picture stays gray, and a colored one keeps its hues."""
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add noise to the picture (C, S, S) under each key."""
+        noise = super().__call__({key: torch.zeros_like(data[key][:1]) for key in self.key_iterator(data)})
+        return {**data, **{key: data[key] + noise[key] for key in noise}}
+
+
 def _geometry() -> list[Any]:
     some: dict[str, Any] = {"prob": 0.5, "rotate_range": 10 * _DEGREE, "scale_range": 0.1}
     return [RandSymmetryd(_PAIR), RandAffined(_PAIR, mode=("bilinear", "nearest"), padding_mode="zeros", **some)]
@@ -34,7 +43,7 @@ def _intensity() -> list[Any]:
         RandScaleIntensityd("image", factors=0.2, prob=0.5),
         RandAdjustContrastd("image", gamma=(0.7, 1.5), prob=0.5),
         RandGaussianSmoothd("image", sigma_x=(0.25, 1.5), sigma_y=(0.25, 1.5), prob=0.2),
-        RandGaussianNoised("image", std=0.05, prob=0.2),
+        _RandGrayNoised("image", std=0.05, prob=0.2),
     ]
 
 

@@ -48,6 +48,13 @@ def test_images_change_from_epoch_to_epoch_and_stay_bytes(items, kind):
     assert len({bytes(item["image"].numpy()) for item in found}) > 3
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_gray_picture_stays_gray(items, kind):
+    dataset = items(kind)
+    found = [item["image"] for index in (0, 1) for item in epochs(dataset, index)]
+    assert all((image == image[:1]).all() for image in found)
+
+
 @pytest.mark.parametrize(("kind", "move"), [("intensity", False), ("geometry", True), ("all", True)])
 def test_masks_stay_masks_and_move_with_the_geometry_only(items, kind, move):
     masks = [item["label"] for item in epochs(items(kind))]
