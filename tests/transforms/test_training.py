@@ -58,3 +58,25 @@ def test_a_batch_holds_plain_tensors_and_prompts(network, entries):
     assert batch.keys() == {"image", "label", "input_ids", "attention_mask", "prompt"}
     assert batch["prompt"] == ["cyst", "mass", "lesion"]
     assert {type(value) for name, value in batch.items() if name != "prompt"} == {torch.Tensor}
+
+
+def test_what_augment_draws_changes_images_masks_and_prompts_and_no_types(network, entries):
+    entry = {**entries[0], "prompts": {"p6": ["cyst, located in top left of the image"]}}
+    transform = training_transform(network, "p6", augment="all").set_random_state(0)
+    plain, drawn = training_transform(network, "p6")(entry), [transform(entry) for _ in range(8)]
+    for key in ("image", "label"):
+        assert {(item[key].dtype, item[key].shape, type(item[key])) for item in drawn} == {
+            (plain[key].dtype, plain[key].shape, torch.Tensor)
+        }
+        assert len({item[key].numpy().tobytes() for item in drawn}) > 4
+    assert len({item["prompt"] for item in drawn}) > 2
+    assert {value for item in drawn for value in item["label"].unique().tolist()} == {0, 1}
+
+
+def test_what_augment_leaves_alone_is_the_image_of_a_network_to_half_a_step_of_its_bytes(network, entries):
+    transform = training_transform(network, "p1", augment="intensity")
+    for part in transform.transforms:
+        part.prob = 0.0
+    plain, same = (made(entries[0]) for made in (training_transform(network, "p1"), transform))
+    torch.testing.assert_close(same["image"], plain["image"], rtol=0, atol=0.51 / 255 / 0.22)
+    assert torch.equal(same["label"], plain["label"])
