@@ -74,7 +74,7 @@ def no_traces_of_the_compiler() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, no_traces_of_the_compiler) -> Path:
-    """A trained, calibrated bundle in ``busi``, and its ONNX files in ``onnx``; made once for all processes."""
+    """A calibrated bundle in ``busi``, its ``backbone``, and its files of ONNX in ``onnx``; once for all processes."""
     from exporting.made import make_exported
 
     pytest.importorskip("onnxscript", reason="onnxscript is not installed")

@@ -47,7 +47,7 @@ def runtime(exported):
 
 @pytest.fixture(scope="module")
 def predictor(exported):
-    return Predictor.from_bundle(exported / "busi", "tiny", "cpu", precision="float32")
+    return Predictor.from_bundle(exported / "busi", str(exported / "backbone"), "cpu", precision="float32")
 
 
 @pytest.fixture

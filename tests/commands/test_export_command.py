@@ -32,8 +32,8 @@ def nothing_is_recorded(monkeypatch):
     monkeypatch.setattr(export, "record", lambda *args: pytest.fail("a part was recorded"))
 
 
-def run(bundle: Path, out: Path, *options: str) -> None:
-    main(["export", str(bundle), "--backbone", "tiny", "--out", str(out), *options])
+def run(bundle: Path, out: Path, backbone: str | Path = "tiny", *options: str) -> None:
+    main(["export", str(bundle), "--backbone", str(backbone), "--out", str(out), *options])
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def pt2(tmp_path_factory, tokenizer) -> Path:
     folder = tmp_path_factory.mktemp("pt2")
     two_layer_backbone(tokenizer).save(folder / "backbone")
     bundle = make_bundle(folder / "busi", CLIPSegDenseAdapter(str(folder / "backbone")))
-    run(bundle, folder / "out", "--format", "pt2", "--backbone", str(folder / "backbone"))
+    run(bundle, folder / "out", folder / "backbone", "--format", "pt2")
     return folder
 
 
@@ -125,23 +125,24 @@ def quick(monkeypatch, exported):
 
 
 def test_it_says_where_the_files_are_and_how_exact(exported, tmp_path, quick, capsys):
-    run(exported / "busi", tmp_path / "out")
-    assert "out: 5 files and a card, 10.0 MB; probabilities are at most" in capsys.readouterr().out
+    run(exported / "busi", tmp_path / "out", exported / "backbone")
+    assert "out: 5 files and a card, 0.6 MB; probabilities are at most" in capsys.readouterr().out
 
 
 def test_exporting_twice_gives_the_same_card(exported, tmp_path, quick):
-    run(exported / "busi", tmp_path / "out")
+    run(exported / "busi", tmp_path / "out", exported / "backbone")
     assert (tmp_path / "out" / "card.json").read_bytes() == (exported / "onnx" / "card.json").read_bytes()
 
 
-def test_files_that_give_something_else_are_not_kept(bundle, tmp_path, quick):
+def test_files_that_give_something_else_are_not_kept(exported, tmp_path, quick):
+    bundle = make_bundle(tmp_path / "busi", CLIPSegDenseAdapter(str(exported / "backbone")))
     with torch.no_grad():
-        network = load_network(bundle / "models" / "model.pt", "tiny")
+        network = load_network(bundle / "models" / "model.pt", str(exported / "backbone"))
         network.cond_adapter.up.bias += 1
     torch.save({"model": network.state_dict()}, bundle / "models" / "model.pt")
     with pytest.raises(DataError, match=r"away from those of the network, at most 0\.001 is accepted"):
-        run(bundle, tmp_path / "out")
-    assert [path.name for path in tmp_path.iterdir()] == ["bundles"]
+        run(bundle, tmp_path / "out", exported / "backbone")
+    assert [path.name for path in tmp_path.iterdir()] == ["busi"]
 
 
 @pytest.mark.parametrize("difference", [float("nan"), 0.011])
@@ -152,6 +153,7 @@ def test_a_large_difference_and_none_at_all_are_refused(difference):
 
 @SMALL_DISK
 def test_a_full_disk_leaves_nothing_behind(exported, small_disk, quick):
+    (small_disk / "full").write_bytes(bytes(1_900_000))
     with pytest.raises(DataError, match=r"the disk is full|not enough room"):
-        run(exported / "busi", small_disk / "out")
-    assert not list(small_disk.iterdir())
+        run(exported / "busi", small_disk / "out", exported / "backbone")
+    assert [path.name for path in small_disk.iterdir()] == ["full"]

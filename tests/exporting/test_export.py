@@ -19,7 +19,7 @@ NAMES = ("image_encoder", "text_encoder", "decoder")
 
 @pytest.fixture(scope="module")
 def network(exported):
-    return load_network(exported / "busi" / "models" / "model.pt", "tiny").eval()
+    return load_network(exported / "busi" / "models" / "model.pt", str(exported / "backbone")).eval()
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ def test_the_card_has_the_checksum_of_every_other_file(exported, card):
 def test_the_card_says_what_the_files_were_made_of(exported, card):
     made_of = card["made_of"]
     assert made_of["checkpoint_sha256"] == file_sha256(exported / "busi" / "models" / "model.pt")
-    assert (made_of["bundle"], made_of["method"], made_of["backbone"]) == ("busi", "dense", "tiny")
+    assert (made_of["bundle"], made_of["method"], made_of["backbone"]) == ("busi", "dense", "backbone")
 
 
 def test_the_card_has_what_the_calibration_found(card):
