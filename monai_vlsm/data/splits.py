@@ -34,7 +34,7 @@ def split_groups(
         seed: of the random order; the order of the items does not matter.
 
     Returns:
-        A name out of ``datalist.SPLITS`` per item; every split with a fraction above 0 has a group.
+        A name out of ``SPLITS`` per item; every split with a fraction above 0 has a group.
 
     Raises:
         DataError: if the arguments are of another kind, or there are fewer groups than splits.

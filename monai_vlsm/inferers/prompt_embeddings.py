@@ -50,14 +50,6 @@ class PromptEmbeddings:
     def __init__(self) -> None:
         self._kept = _Kept([], [], {})
 
-    def __call__(self, network: PromptedNetwork, prompt: Prompt) -> torch.Tensor:
-        """Return the embedding (1, P) of a prompt.
-
-        Raises:
-            DataError: if the prompt is no text.
-        """
-        return self.of_all(network, [prompt])[0]
-
     @torch.no_grad()
     def of_all(self, network: PromptedNetwork, prompts: Sequence[Prompt]) -> list[torch.Tensor]:
         """Return the embedding (1, P) of each prompt; the state of the network is read once for all.

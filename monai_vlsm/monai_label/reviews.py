@@ -18,7 +18,7 @@ from monai_vlsm.transforms.presence import PRESENCE
 
 REVIEWS = "reviews"
 """Key in the information of an image: what was said of its labels, the last one last."""
-ACCEPT, FIX, REJECT = VERDICTS = ("accept", "fix", "reject")
+ACCEPT, FIX, REJECT = "accept", "fix", "reject"
 WAITING = "waiting"
 COLUMNS = ("image", "tag", "state", "reason", PRESENCE, MEAN_PROBABILITY, LOOK, "reviewer", "at", "comment", "version")
 FINAL, ORIGINAL = "final", "original"
@@ -57,7 +57,7 @@ def judge(studies: Studies, image: str, version: str, verdict: str, reviewer: st
         studies: with the image.
         image: its name.
         version: of the row that the reviewer saw.
-        verdict: one of ``VERDICTS``.
+        verdict: ``ACCEPT``, ``FIX`` or ``REJECT``.
         reviewer: who says it.
         comment: why.
 

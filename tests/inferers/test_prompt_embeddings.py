@@ -33,7 +33,8 @@ def network(reading_backbone):
 
 @pytest.fixture
 def embeddings():
-    return PromptEmbeddings()
+    kept = PromptEmbeddings()
+    return lambda network, prompt: kept.of_all(network, [prompt])[0]
 
 
 def encoded_now(network, prompt):
