@@ -23,6 +23,7 @@ from torch import nn
 from torch.utils.data import DataLoader, RandomSampler
 
 from monai_vlsm import CLIPSegDenseAdapter, Predictor, load_datalist, trained_parameters, training_transform
+from monai_vlsm.data.masks import dice_of
 from monai_vlsm.data.phantom import CLASSES, write_phantom
 from monai_vlsm.data.whole import replace_whole
 from monai_vlsm.pages import Page
@@ -67,8 +68,7 @@ def test_dice(network: nn.Module, entries: Sequence[Entry]) -> list[float]:
             shown = entry["image"]
         mask = predictor.predict(entry["prompts"][LEVEL][0]).mask
         truth = LoadMaskd("label")({"label": entry["label"]})["label"][0].numpy().astype(bool).T
-        total = int(mask.sum()) + int(truth.sum())
-        found.append(2 * int((mask & truth).sum()) / total if total else 1.0)
+        found.append(dice_of(mask, truth))
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from monai_vlsm import Predictor, load_datalist
+from monai_vlsm.data.masks import dice_of
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
@@ -24,12 +25,6 @@ def masks(bundle: str, dataset_dir: str, split: str, precision: str) -> list[np.
     return found
 
 
-def dice(first: np.ndarray, second: np.ndarray) -> float:
-    """Return the Dice of two masks; two empty ones agree."""
-    total = first.sum() + second.sum()
-    return float(2 * (first & second).sum() / total) if total else 1.0
-
-
 def main() -> None:
     """Run the command line and print a row for each precision."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
@@ -41,7 +36,7 @@ def main() -> None:
     exact, *others = (masks(given.bundle, dataset_dir, given.split, precision) for precision in PRECISIONS)
     print("| precision | masks | Dice with float32, mean | smallest |\n|---|---|---|---|")
     for precision, rounded in zip(PRECISIONS[1:], others, strict=True):
-        scores = [dice(*pair) for pair in zip(exact, rounded, strict=True)]
+        scores = [dice_of(*pair) for pair in zip(exact, rounded, strict=True)]
         print(f"| {precision} | {len(scores)} | {statistics.mean(scores):.4f} | {min(scores):.4f} |")
 
 

@@ -69,6 +69,12 @@ def kind_of_mask(values: NDArray[Any], *, above_zero: bool = False) -> MaskKind:
     return "label map" if above_zero or few_and_apart or found[-1] <= full_range / 2 else "soft"
 
 
+def dice_of(mask: Mask, other: Mask) -> float:
+    """Return the Dice of two masks of one shape; of two empty ones 1."""
+    total = int(mask.sum()) + int(other.sum())
+    return 2 * int((mask & other).sum()) / total if total else 1.0
+
+
 def _full_range(values: NDArray[Any]) -> int:
     brightest = values.max()
     return 1 if brightest <= 1 else 255 if brightest <= 255 else 65535

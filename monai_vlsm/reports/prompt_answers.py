@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from monai_vlsm.data.masks import Mask, dice_of
 from monai_vlsm.handlers.drawing import draw_overlay
 from monai_vlsm.handlers.overlays import upright_pictures
 from monai_vlsm.reports.prompt_groups import Entry, Questions
 from monai_vlsm.transforms import UprightView
 from monai_vlsm.transforms.load import load_pair
 
-Mask = NDArray[np.bool_]
 Row = dict[str, Any]
 
 
@@ -74,8 +74,8 @@ def _answers(predictor: Answering, questions: Questions, number: int, entry: Ent
             "pixels": int(mask.sum()),
             "area": float(mask.mean()),
             "presence": found.presence,
-            "dice": _dice(mask, truth),
-            "same": _dice(mask, full),
+            "dice": dice_of(mask, truth),
+            "same": dice_of(mask, full),
             "picture": _drawn(image, mask, label) if show else None,
         }
 
@@ -83,11 +83,6 @@ def _answers(predictor: Answering, questions: Questions, number: int, entry: Ent
 def _as_stored(mask: Mask, image: torch.Tensor) -> Mask:
     """Return the mask of a picture, which is upright, in the axes of the image (W, H)."""
     return mask.T if mask.ndim == 2 and UprightView.of(image).swap else mask
-
-
-def _dice(mask: Mask, other: Mask) -> float:
-    total = int(mask.sum()) + int(other.sum())
-    return 2 * int((mask & other).sum()) / total if total else 1.0
 
 
 def _drawn(image: torch.Tensor, mask: Mask, label: Mask) -> NDArray[np.uint8]:

@@ -146,14 +146,12 @@ class CLIPSegShallowAdapter(_AdaptedCLIPSeg):
     ``state_dict()`` holds the adapters alone, see CLIPSegNetwork. Recipe of the paper: AdamW, learning rate 3e-4.
 
     Args:
-        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
         bottleneck: hidden size of the adapters on vision and text states; None is the paper's 512.
         adapt_vision: V of the paper; adapters on the extracted vision states.
         adapt_text: L of the paper; adapters on the text states of the same depth.
         adapt_cond: C of the paper; one adapter on the embedding of the prompt.
         cond_bottleneck: hidden size of the adapter on the embedding; None is the paper's 256.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if ``adapt_text`` and the text states of the backbone are not as wide as its embedding, or too few.
@@ -215,13 +213,11 @@ class CLIPSegFineTune(CLIPSegNetwork):
     """The baselines without adapters.
 
     Args:
-        backbone: hub id, local folder or ``"tiny"``; None is the default, see ``load_backbone``.
         mode: ``"zero_shot"`` trains nothing, ``"decoder"`` the decoder (what the public "end-to-end" baseline really
             did), ``"full"`` everything. In ``"full"`` the parts that the decoder never reads (the last vision blocks,
             pooling, projection of the image) count as trainable but get no gradient: use DistributedDataParallel
             with ``find_unused_parameters=True``.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if ``mode`` is none of these.

@@ -23,13 +23,11 @@ class CLIPSegLoRA(CLIPSegNetwork):
     that what is exported has the layers and the speed of CLIPSeg.
 
     Args:
-        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
         lora_rank: width of the two factors.
         lora_alpha: their product counts ``lora_alpha / lora_rank`` times.
         lora_dropout: fraction of what goes into them that is dropped in training.
         adapt_text: whether the text encoder changes, too.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if a number or switch is none.

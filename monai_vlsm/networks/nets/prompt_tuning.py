@@ -113,11 +113,9 @@ class CLIPSegCoOp(_PromptTunedCLIPSeg):
     out here, as in all of these methods (test_method_has_the_size_of_its_source).
 
     Args:
-        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
         contexts: number of words at a depth.
         context_depth: 1 has them among the tokens only; each further one replaces them behind one more layer.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if a number cannot be used, or the text encoder has fewer layers than ``context_depth``.
@@ -146,11 +144,9 @@ class CLIPSegVPT(_PromptTunedCLIPSeg):
     The text encoder is untouched.
 
     Args:
-        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
         contexts: number of tokens at a depth.
         context_depth: 1 has them among the patches only; each further one replaces them behind one more layer.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if a number cannot be used, or the decoder reads no layer that deep.
@@ -173,11 +169,9 @@ class CLIPSegMaPLe(CLIPSegCoOp):
     Source: MaPLe (arXiv 2210.03117) on CLIPSeg as in TuneVLSeg (arXiv 2410.05239).
 
     Args:
-        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
         contexts: number of words, and of tokens, at a depth.
         context_depth: as in CLIPSegCoOp and CLIPSegVPT.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if a number cannot be used, or one of the encoders is not that deep.

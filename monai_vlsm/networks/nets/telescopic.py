@@ -22,14 +22,12 @@ class CLIPSegTelescopicAdapter(CLIPSegDenseAdapter):
     Parity: the text adapters are in the last three blocks of the encoder, as in the code.
 
     Args:
-        backbone: hub id, local folder, ``"tiny"`` or a Backbone; None is the default, see ``load_backbone``.
         bottleneck: what the sizes above follow from; None is the paper's 64.
         adapt_vision: adapters in the vision encoder.
         adapt_text: adapters in the text encoder.
         adapt_cond: one adapter on the embedding of the prompt.
         cond_bottleneck: hidden size of that one; None is the paper's 16.
-        prompt: what is segmented when no tokens are given.
-        precision: see CLIPSegNetwork.
+        backbone, prompt, precision: see CLIPSegNetwork.
 
     Raises:
         DataError: if a size or switch is none, or the backbone cannot be used.
