@@ -20,7 +20,6 @@ from monai_vlsm.transforms.presence import MOST, SHARE
 _RESIZE = "bilinear, antialiased, to a square, as PIL and torch.nn.functional.interpolate(antialias=True) resize"
 _RANGE = "8-bit values divided by 255; others stretched between their percentiles 0.5 and 99.5, cut to [0, 1]"
 
-
 VALUES = ("image_size", "threshold", "min_presence", "prompt")
 """Keys of a bundle that the card has."""
 

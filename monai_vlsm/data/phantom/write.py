@@ -13,13 +13,11 @@ from tqdm.auto import tqdm
 
 from monai_vlsm.data.datalist import SPLITS, load_datalist, write_datalist
 from monai_vlsm.data.folder import is_there
-from monai_vlsm.data.phantom.scene import CLASSES, Scene, draw_phantom
+from monai_vlsm.data.phantom.scene import CLASSES, draw_phantom
 from monai_vlsm.data.pictures import is_blank
 from monai_vlsm.data.prompts import prompts_from_mask
 from monai_vlsm.data.whole import new_folder
 from monai_vlsm.errors import DataError
-
-__all__ = ["CLASSES", "DEFAULT_COUNTS", "Scene", "draw_phantom", "write_phantom"]
 
 logger = logging.getLogger(__name__)
 
