@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any, Self
 
 import torch
@@ -80,12 +81,10 @@ class CLIPSegNetwork(PromptedNetwork):
 
     @property
     def text_is_frozen(self) -> bool:
-        """Whether training leaves the text encoder as it is, and nothing else can write into it unnoticed."""
-        clip = self.backbone.clip
-        if clip.text_model.config.attention_dropout and self.training:
+        """Whether training leaves the text encoder as it is, so that it makes the same of a prompt every time."""
+        if self.backbone.clip.text_model.config.attention_dropout and self.training:
             return False
-        parameters = (*clip.text_model.parameters(), *clip.text_projection.parameters())
-        return not any(part.requires_grad or getattr(part, "shared_tensor", None) is None for part in parameters)
+        return not any(parameter.requires_grad for parameter in self._text_parameters())
 
     @torch.no_grad()
     def frozen_states(self, image: torch.Tensor) -> torch.Tensor:
@@ -118,7 +117,7 @@ class CLIPSegNetwork(PromptedNetwork):
                 return self._embed_text(input_ids, attention_mask)
             rows, inverse = torch.unique(torch.stack((input_ids, attention_mask), 1), dim=0, return_inverse=True)
             if self.text_is_frozen:
-                embedding = self._adapt_text(self._texts.of_all(rows, self._read_cut_text, self._casts_to()))
+                embedding = self._adapt_text(self._known_texts().of_all(rows, self._read_cut_text, self._casts_to()))
             else:
                 embedding = self._run(type(self)._embed_text, *self._cut(*rows.unbind(1)))
             return embedding[inverse.to(embedding.device, non_blocking=True)]
@@ -199,6 +198,16 @@ class CLIPSegNetwork(PromptedNetwork):
 
     def _read_cut_text(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
         return self._read_text(*self._cut(input_ids, attention_mask))
+
+    def _text_parameters(self) -> Iterator[nn.Parameter]:
+        clip = self.backbone.clip
+        return chain(clip.text_model.parameters(), clip.text_projection.parameters())
+
+    def _known_texts(self) -> KeptTexts:
+        """Return what is kept of prompts; nothing where the frozen tensors may be overwritten, as in ``own_copy()``."""
+        tensors = self._text_parameters()
+        shared = all(getattr(parameter, "shared_tensor", None) is not None for parameter in tensors)
+        return self._texts if shared else KeptTexts()
 
     def _casts_to(self) -> torch.dtype | None:
         """Return the type in which PyTorch computes just now, asked by this network or by its caller, if it casts."""
