@@ -187,11 +187,13 @@ def write_stored(logits: Iterable[torch.Tensor], view: UprightView, out: torch.T
     """
     size = out.shape[:2][::-1] if view.swap else out.shape[:2]
     slices = iter(out.split(1, dim=-1) if out.ndim == 3 else [out[..., None]])
+    are_finite = []  # looked at once, at the end: until then no GPU is waited for
     for part in logits:
+        are_finite.append(part.isfinite().all())
         for picture in part:
             resized = interpolate(picture[None], size=tuple(size), mode="bilinear")
             next(slices).copy_(view.undo(resized)[0, 0][..., None])
-    if not out.is_meta and not out.isfinite().all():
+    if not out.is_meta and not torch.stack(are_finite).all():
         raise DataError(
             "the network gives logits that are not finite: its weights are damaged, or too large for the precision. "
             "Try precision 'float32', or another checkpoint."
