@@ -10,6 +10,8 @@ from collections.abc import Callable
 from multiprocessing.context import ForkProcess
 from pathlib import Path
 
+import torch
+
 
 def die(*_: object) -> None:
     """Let the process die as by ``kill -9``."""
@@ -25,6 +27,8 @@ def start_fork(work: Callable[[], object], output: Path | None = None) -> ForkPr
     """
 
     def run() -> None:
+        # Its threads did not come along. The first to miss them makes new ones, and a second would find none meanwhile.
+        torch.set_num_threads(torch.get_num_threads())
         if output is not None:
             sys.stdout = sys.stderr = output.open("w", buffering=1, encoding="utf-8")
         work()
