@@ -15,7 +15,8 @@ install() { .venv/bin/python -m pip --python "$venv/bin/python" install --quiet 
 # MONAI once more: the SDK is a folder in it.
 install --no-deps "$(grep '^monai==' constraints.txt)" monai-deploy-app-sdk==3.5.0 holoscan-cu12==3.10.0 \
     nvidia-cuda-runtime-cu12 "wheel-axle-runtime<1" "setuptools<81" typeguard colorama "cloudpickle<4" filelock holoscan-cli
-.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" >"$packages/shared.pth"
+# Read before Holoscan's own file of this kind, which wants pip: they are read in the order of their names.
+.venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" >"$packages/_shared.pth"
 install "tritonclient[http,grpc]>=2.53"
 # Holoscan looks for CUDA's runtime where a GPU's driver would have put it.
 cat >"$packages/cuda_runtime.pth" <<'PYTHON'
