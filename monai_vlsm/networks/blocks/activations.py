@@ -17,7 +17,7 @@ class _QuickGELU(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(x)
-        return torch.sigmoid(x * _SLOPE).mul_(x)
+        return (x * _SLOPE).sigmoid_().mul_(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
@@ -38,7 +38,8 @@ class _ReLU(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
         (is_on,) = ctx.saved_tensors
-        return torch.where(is_on, gradient, 0)
+        # In place of torch.where, which takes a CPU twice as long.
+        return torch.ops.aten.threshold_backward(gradient, is_on, 0)
 
 
 def relu(x: torch.Tensor) -> torch.Tensor:
