@@ -14,6 +14,7 @@ DRAWING = ROOT / "docs" / "architecture.md"
 
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "runtime"),
+    ("rules",),
     ("cluster", "data", "networks.blocks", "statistics"),
     ("data.sets", "data.check", "data.phantom", "dicom", "networks", "pages"),
     ("data.prepare", "bundle", "transforms"),

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.bundle.fill import TEMPLATE
-from monai_vlsm.bundle.values import TEXT, Rule, rule_of
+from monai_vlsm.bundle.values import TEXT, rule_of
+from monai_vlsm.rules import Rule
 
 RELEASED = Path(__file__).parent / "released"
 """``VERSION.json`` holds the template of a release; ``scripts/bundles/release.py`` writes it."""

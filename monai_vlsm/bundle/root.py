@@ -11,8 +11,8 @@ from typing import Any
 
 from monai_vlsm.bundle.released import is_plain, released
 from monai_vlsm.bundle.trust import CONFIGS, REPLACED
-from monai_vlsm.bundle.values import require_value
 from monai_vlsm.errors import DataError
+from monai_vlsm.rules import require_value
 
 _ALIKE = 0.8
 """How alike a key must be to one of the template's to be taken for it misspelt, as difflib measures it."""

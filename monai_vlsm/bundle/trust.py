@@ -23,8 +23,9 @@ from monai_vlsm.bundle.released import (
     logging_texts,
     released,
 )
-from monai_vlsm.bundle.values import RULES, require_value, shortened
+from monai_vlsm.bundle.values import RULES
 from monai_vlsm.errors import DataError
+from monai_vlsm.rules import require_value, shortened
 
 EVERYWHERE = ("inference", "train", "evaluate", "multi_gpu_train")
 """Configurations that bundles of every version have."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from scipy.special import expit, logit
 
-from monai_vlsm.bundle.values import RULES, require_value, shortened
+from monai_vlsm.bundle.values import RULES
 from monai_vlsm.errors import DataError
+from monai_vlsm.rules import require_value, shortened
 
 RISK_CONTROL = "risk_control"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from monai_vlsm.bundle.values import Rule, number, shortened
 from monai_vlsm.calibration.temperature import HIGHEST, LOWEST
+from monai_vlsm.rules import Rule, number, shortened
 
 FORMAT = 1
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from monai_vlsm.bundle import bundle_folder
 from monai_vlsm.bundle.released import LOGGING
-from monai_vlsm.bundle.values import RULES, require_value
+from monai_vlsm.bundle.values import RULES
 from monai_vlsm.commands import BACKBONE_HELP, BUNDLE_HELP, TRUST_HELP, add_ray, count
 from monai_vlsm.errors import DataError
+from monai_vlsm.rules import require_value
 
 if TYPE_CHECKING:
     from monai_vlsm.predicting.jobs import Job

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from monai_vlsm.bundle import bundle_config, find_bundle, read_without_foreign_code
 from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.bundle.released import OWN_BACKBONE, released
-from monai_vlsm.bundle.values import RULES, require_value
+from monai_vlsm.bundle.values import RULES
 from monai_vlsm.commands import TRUST_HELP, add_ray, count
 from monai_vlsm.data import load_datalist
 from monai_vlsm.errors import DataError
+from monai_vlsm.rules import require_value
 
 if TYPE_CHECKING:
     from monai_vlsm.tuning.results import Row

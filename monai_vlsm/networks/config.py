@@ -3,83 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from transformers import CLIPSegConfig
 from transformers.activations import ACT2FN
 
 from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.errors import DataError
+from monai_vlsm.rules import SWITCH, WIDTH, Rule, number, shortened, whole
 
-_MOST = 65_536
 _MOST_LAYERS = 100
-"""Sizes beyond every published CLIPSeg: what claims more is damaged, or wants to take the memory."""
+"""Many times those of any published CLIPSeg."""
 
 
-@dataclass(frozen=True)
-class Rule:
-    """What a field may be.
+class Field(NamedTuple):
+    """A value of the file: what it may be, and whether another one gives other masks."""
 
-    Args:
-        kind: type of the value.
-        low: smallest number.
-        high: largest number.
-        changes_results: whether another value gives other masks.
-    """
-
-    kind: type
-    low: float = 1
-    high: float = _MOST
+    rule: Rule
     changes_results: bool = True
 
-    def holds(self, value: Any) -> bool:
-        """Tell whether ``value`` may stand here."""
-        if self.kind is str:
-            return isinstance(value, str) and value in ACT2FN
-        if self.kind is bool:
-            return isinstance(value, bool)
-        number = isinstance(value, int | float) if self.kind is float else isinstance(value, int)
-        return number and not isinstance(value, bool) and self.low <= value <= self.high
 
-    def __str__(self) -> str:
-        if self.kind is str:
-            return "the name of an activation"
-        if self.kind is bool:
-            return "true or false"
-        return f"{'a' if self.kind is float else 'a whole'} number from {self.low:g} to {self.high:,.10g}"
+def _are_layers(value: Any) -> bool:
+    is_list = isinstance(value, list | tuple) and 0 < len(value) <= _MOST_LAYERS
+    return is_list and all(map(_LAYER.accepts, value)) and len(set(value)) == len(value)
 
 
-_SIZE, _LAYERS, _FACTOR = Rule(int), Rule(int, high=_MOST_LAYERS), Rule(float, 0, 1, changes_results=False)
-_TOKEN, _EPSILON = Rule(int, 0, 10_000_000, changes_results=False), Rule(float, 1e-12, 0.1)
+_LAYER = whole(0, _MOST_LAYERS)
+_ACTIVATION = Field(Rule("the name of an activation", lambda value: isinstance(value, str) and value in ACT2FN))
+_SIZE, _LAYERS = Field(WIDTH), Field(whole(1, _MOST_LAYERS))
+_DROPOUT, _TOKEN = (Field(rule, changes_results=False) for rule in (number(0, 1), whole(0, 10_000_000)))
 _ENCODER = {
     "hidden_size": _SIZE,
     "intermediate_size": _SIZE,
     "num_hidden_layers": _LAYERS,
     "num_attention_heads": _SIZE,
-    "hidden_act": Rule(str),
-    "layer_norm_eps": _EPSILON,
-    "attention_dropout": _FACTOR,
+    "hidden_act": _ACTIVATION,
+    "layer_norm_eps": Field(number(1e-12, 0.1)),
+    "attention_dropout": _DROPOUT,
 }
-FIELDS: dict[str, dict[str, Rule]] = {
+FIELDS: dict[str, dict[str, Field]] = {
     "": {
         "projection_dim": _SIZE,
-        "extract_layers": Rule(int, 0, _MOST_LAYERS),
+        "extract_layers": Field(Rule(f"a list of different values, each {_LAYER.expected}", _are_layers)),
         "reduce_dim": _SIZE,
         "decoder_num_attention_heads": _SIZE,
-        "decoder_attention_dropout": _FACTOR,
-        "decoder_hidden_act": Rule(str),
+        "decoder_attention_dropout": _DROPOUT,
+        "decoder_hidden_act": _ACTIVATION,
         "decoder_intermediate_size": _SIZE,
-        "conditional_layer": Rule(int, 0, _MOST_LAYERS),
-        "use_complex_transposed_convolution": Rule(bool),
+        "conditional_layer": Field(_LAYER),
+        "use_complex_transposed_convolution": Field(SWITCH),
     },
     "vision_config": _ENCODER
-    | {"num_channels": Rule(int, 3, 3), "image_size": Rule(int, high=8192), "patch_size": Rule(int, 4, 256)},
+    | {"num_channels": Field(whole(3, 3)), "image_size": Field(whole(1, 8192)), "patch_size": Field(whole(4, 256))},
     "text_config": _ENCODER
     | {
-        "vocab_size": Rule(int, 2, 10_000_000),
-        "max_position_embeddings": Rule(int, MAX_TOKENS),
-        "eos_token_id": Rule(int, 0, 10_000_000),
+        "vocab_size": Field(whole(2, 10_000_000)),
+        "max_position_embeddings": Field(whole(MAX_TOKENS, 65_536)),
+        "eos_token_id": Field(_TOKEN.rule),
         "bos_token_id": _TOKEN,
         "pad_token_id": _TOKEN,
     },
@@ -120,21 +100,11 @@ def _checked_part(content: Mapping[str, Any], part: str, source: str) -> dict[st
             raise DataError(f"{part!r} in {source} must be an object in braces, not {layer!r:.60}.")
         values |= {field: layer[field] for field in FIELDS[part] if layer and field in layer}
     for field, value in values.items():
-        rule, many = FIELDS[part][field], field == "extract_layers"
-        if not (rule.holds(value) if not many else _holds_for_all(rule, value)):
+        rule = FIELDS[part][field].rule
+        if not rule.accepts(value):
             place = f"{part}.{field}" if part else field
-            expected = f"a list of different values, each {rule}" if many else str(rule)
-            raise DataError(f"{place!r} in {source} must be {expected}, not {value!r:.60}.")
+            raise DataError(f"{place!r} in {source} must be {rule.expected}, not {shortened(value)}.")
     return values
-
-
-def _holds_for_all(rule: Rule, values: Any) -> bool:
-    return (
-        isinstance(values, list | tuple)
-        and 0 < len(values) <= _MOST_LAYERS
-        and all(rule.holds(value) for value in values)
-        and len(set(values)) == len(values)
-    )
 
 
 def _require_consistent(config: CLIPSegConfig, source: str) -> None:

@@ -58,8 +58,8 @@ def _config_facts(config: CLIPSegConfig) -> dict[str, Any]:
     return {
         f"{part}.{field}": sorted(value) if isinstance(value := getattr(parts[part], field), list | tuple) else value
         for part, fields in FIELDS.items()
-        for field, rule in fields.items()
-        if rule.changes_results
+        for field, facts in fields.items()
+        if facts.changes_results
     }
 
 

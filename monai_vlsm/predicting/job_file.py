@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from monai_vlsm.bundle.files import without_repeats
-from monai_vlsm.bundle.values import RULES, TEXT, require_value, shortened
+from monai_vlsm.bundle.values import RULES, TEXT
 from monai_vlsm.errors import DataError, MissingFileError, told_of
 from monai_vlsm.predicting.jobs import Ask, Job
 from monai_vlsm.predicting.sources import named_sources
+from monai_vlsm.rules import require_value, shortened
 from monai_vlsm.transforms.overlap import MOST_LABELS
 
 _COLUMNS = ("image", "prompt", "label", "value")

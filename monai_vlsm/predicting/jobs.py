@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from monai_vlsm.bundle.values import RULES, require_value
+from monai_vlsm.bundle.values import RULES
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting.naming import slug
 from monai_vlsm.predicting.sources import Source
+from monai_vlsm.rules import require_value
 
 WHOLE = "mask"
 """Stands in the name of a mask where an image has one prompt and that no label of its own."""

@@ -11,10 +11,11 @@ from typing import Any
 
 from monai_vlsm.bundle import CALIBRATION, bundle_config, bundle_parser, parsed_content
 from monai_vlsm.bundle.files import require_known_files
-from monai_vlsm.bundle.values import RULES, require_value
+from monai_vlsm.bundle.values import RULES
 from monai_vlsm.data.whole import file_sha256
 from monai_vlsm.dicom.seg import require_highdicom
 from monai_vlsm.errors import MissingFileError
+from monai_vlsm.rules import require_value
 
 _CHECKED = ("backbone", "device", "precision", "threshold", "min_presence", "batch_size", "paraphrases")
 """Fields that a command line sets, and that keys of bundles have rules for."""

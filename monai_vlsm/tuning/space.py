@@ -12,10 +12,10 @@ import torch
 
 from monai_vlsm.bundle.files import parse_json, read_file
 from monai_vlsm.bundle.released import is_plain, released
-from monai_vlsm.bundle.values import require_value, shortened
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks import METHODS, build_network, load_backbone
 from monai_vlsm.networks.nets.image_only import require_package
+from monai_vlsm.rules import require_value, shortened
 
 if TYPE_CHECKING:
     from optuna import Trial

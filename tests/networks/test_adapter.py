@@ -47,5 +47,5 @@ def test_all_four_tensors_receive_gradient(adapter):
 
 @pytest.mark.parametrize("bottleneck", [0, -4])
 def test_empty_bottleneck_is_refused(bottleneck):
-    with pytest.raises(DataError, match=f"at least 1, not {bottleneck}"):
+    with pytest.raises(DataError, match=f"'bottleneck' must be a whole number from 1 to 65,536, not {bottleneck}"):
         Adapter(width=8, bottleneck=bottleneck)

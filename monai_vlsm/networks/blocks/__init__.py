@@ -2,7 +2,6 @@
 
 from .activations import keep_less_for_gradients
 from .adapter import Adapter
-from .checks import require_number, require_switch, require_whole
 from .contexts import ContextProjection, Contexts, ProjectedContexts
 from .hooks import AdapterHook, AppendContexts, ReplaceBehindFirst, ReplaceLast
 from .positions import KeptPositions
@@ -23,7 +22,4 @@ __all__ = [
     "ReplaceLast",
     "TelescopicAdapter",
     "keep_less_for_gradients",
-    "require_number",
-    "require_switch",
-    "require_whole",
 ]

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from monai_vlsm.networks.blocks.activations import relu
-from monai_vlsm.networks.blocks.checks import require_whole
+from monai_vlsm.rules import WIDTH, require_value
 
 
 class Adapter(nn.Module):
@@ -26,7 +26,7 @@ class Adapter(nn.Module):
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
-        require_whole("the bottleneck of an adapter", bottleneck)
+        require_value(WIDTH, bottleneck, "bottleneck")
         self.down = nn.Linear(width, bottleneck)
         self.up = nn.Linear(bottleneck, width)
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import silu
 
-from monai_vlsm.networks.blocks.checks import require_whole
+from monai_vlsm.rules import WIDTH, require_value
 
 LEAST_BOTTLENECK = 8
 _DROPOUT = 0.1
@@ -29,7 +29,7 @@ class TelescopicAdapter(nn.Module):
 
     def __init__(self, width: int, bottleneck: int) -> None:
         super().__init__()
-        require_whole("the bottleneck of an adapter", bottleneck)
+        require_value(WIDTH, bottleneck, "bottleneck")
         size = max(LEAST_BOTTLENECK, min(bottleneck, width // 4))
         self.down = nn.Linear(width, size, bias=False)
         self.norm = nn.LayerNorm(size)

@@ -10,10 +10,11 @@ from torch import nn
 
 from monai_vlsm.errors import DataError
 from monai_vlsm.networks.backbone import Backbone
-from monai_vlsm.networks.blocks import Adapter, AdapterHook, require_switch
+from monai_vlsm.networks.blocks import Adapter, AdapterHook
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
 from monai_vlsm.networks.text import end_of_text
+from monai_vlsm.rules import SWITCH, require_value
 
 
 class _AdaptedCLIPSeg(CLIPSegNetwork):
@@ -39,7 +40,7 @@ class _AdaptedCLIPSeg(CLIPSegNetwork):
         cond_bottleneck = self.paper_cond_bottleneck if cond_bottleneck is None else cond_bottleneck
         places = {"adapt_vision": adapt_vision, "adapt_text": adapt_text, "adapt_cond": adapt_cond}
         for name, value in places.items():
-            require_switch(name, value)
+            require_value(SWITCH, value, name)
         settings = {"bottleneck": bottleneck, **places, "cond_bottleneck": cond_bottleneck}
         super().__init__(backbone, prompt, self.adapter_method, settings, precision=precision)
         width = self.backbone.config.projection_dim

@@ -7,9 +7,9 @@ from typing import Self
 
 from monai_vlsm.errors import UserError
 from monai_vlsm.networks.backbone import Backbone
-from monai_vlsm.networks.blocks import require_number, require_switch, require_whole
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
+from monai_vlsm.rules import SWITCH, WIDTH, number, require_value
 
 _TARGETS = r"clip\.({encoders})_model\.encoder\.layers\.\d+\.self_attn\.(q|v)_proj"
 """Query and value of the encoders; names alone would also hit the decoder, which has projections of the same names."""
@@ -44,10 +44,10 @@ class CLIPSegLoRA(CLIPSegNetwork):
         prompt: str = "",
         precision: str = AUTO,
     ) -> None:
-        require_whole("lora_rank", lora_rank)
-        require_number("lora_alpha", lora_alpha, 1e-3, 1e5)
-        require_number("lora_dropout", lora_dropout, 0, 0.99)
-        require_switch("adapt_text", adapt_text)
+        require_value(WIDTH, lora_rank, "lora_rank")
+        require_value(number(1e-3, 1e5), lora_alpha, "lora_alpha")
+        require_value(number(0, 0.99), lora_dropout, "lora_dropout")
+        require_value(SWITCH, adapt_text, "adapt_text")
         numbers = {"lora_rank": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         super().__init__(backbone, prompt, "lora", {**numbers, "adapt_text": adapt_text}, precision=precision)
         targets = _TARGETS.format(encoders="vision|text" if adapt_text else "vision")

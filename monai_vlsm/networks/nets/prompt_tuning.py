@@ -16,11 +16,11 @@ from monai_vlsm.networks.blocks import (
     ProjectedContexts,
     ReplaceBehindFirst,
     ReplaceLast,
-    require_whole,
 )
 from monai_vlsm.networks.blocks.hooks import Source
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
+from monai_vlsm.rules import require_value, whole
 
 FIRST_WORDS = "a photo of a"
 _MOST_CONTEXTS = 64
@@ -41,10 +41,10 @@ class _PromptTunedCLIPSeg(CLIPSegNetwork):
         prompt: str = "",
         precision: str = AUTO,
     ) -> None:
-        require_whole("contexts", contexts, _MOST_CONTEXTS)
+        require_value(whole(1, _MOST_CONTEXTS), contexts, "contexts")
         settings = {"contexts": contexts, "context_depth": context_depth}
         super().__init__(backbone, prompt, self.tuning_method, settings, precision=precision)
-        require_whole("context_depth", context_depth, self._deepest())
+        require_value(whole(1, self._deepest()), context_depth, "context_depth")
         self.number = contexts
         self._add_contexts(context_depth)
 

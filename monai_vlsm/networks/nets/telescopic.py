@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import torch
 
-from monai_vlsm.networks.blocks import BoundaryEnhancer, TelescopicAdapter, require_whole
+from monai_vlsm.networks.blocks import BoundaryEnhancer, TelescopicAdapter
 from monai_vlsm.networks.blocks.telescopic_adapter import LEAST_BOTTLENECK
 from monai_vlsm.networks.nets.base import ImageFeatures
 from monai_vlsm.networks.nets.clipseg import CLIPSegDenseAdapter
+from monai_vlsm.rules import WIDTH, require_value
 
 _TEXT_BLOCKS = 3
 
@@ -41,7 +42,7 @@ class CLIPSegTelescopicAdapter(CLIPSegDenseAdapter):
         return self.boundary_enhancer(super()._decode(features, embedding))
 
     def _add_adapters(self, bottleneck: int, adapt_vision: bool, adapt_text: bool) -> None:
-        require_whole("the bottleneck of an adapter", bottleneck)
+        require_value(WIDTH, bottleneck, "bottleneck")
         super()._add_adapters(bottleneck, adapt_vision, adapt_text)
         self.boundary_enhancer = BoundaryEnhancer()
         self.eval()  # a network is made for inference, in which nothing is dropped at random
