@@ -85,6 +85,14 @@ def new_folder(out: Path, size: int = 0) -> Iterator[Path]:
                 parent.rmdir()
 
 
+def remove_file(path: Path) -> None:
+    """Remove the file ``path`` if there is one, or raise a DataError that says why it cannot be removed."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(what_failed(path, error)) from error
+
+
 def remove_abandoned(path: str | Path, seconds: float = _ABANDONED) -> None:
     """Remove what killed processes left of a file or folder.
 

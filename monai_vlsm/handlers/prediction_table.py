@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.utils import MetaKeys
 
 from monai_vlsm.data.tables import write_table
-from monai_vlsm.data.whole import replace_whole
+from monai_vlsm.data.whole import remove_file, replace_whole
 from monai_vlsm.statistics.columns import SCORES
 from monai_vlsm.transforms.prompt import PROMPT
 
@@ -39,7 +39,7 @@ class PredictionTable:
 
     def _begin(self) -> None:
         self._rows.clear()
-        self.path.unlink(missing_ok=True)
+        remove_file(self.path)
 
     def _collect(self, engine: Engine) -> None:
         outputs: Any = engine.state.output

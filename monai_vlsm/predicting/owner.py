@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from monai_vlsm.data.folder_lock import FolderLock
-from monai_vlsm.data.whole import remove_abandoned_below, replace_whole
+from monai_vlsm.data.whole import remove_abandoned_below, remove_file, replace_whole
 from monai_vlsm.errors import DataError, OtherRunError
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.targets import PAGE, TABLE
@@ -33,7 +33,7 @@ def only_writer(plan: Plan) -> Iterator[Plan]:
     try:
         remove_abandoned_below(plan.folder, seconds=0)
         for name in (TABLE, PAGE):
-            (plan.folder / name).unlink(missing_ok=True)
+            remove_file(plan.folder / name)
         yield replace(plan, owner=_owner(plan))
     except KeyboardInterrupt as error:
         error.add_note("what is finished stays: the same command goes on with the rest")

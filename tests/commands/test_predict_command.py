@@ -258,6 +258,14 @@ def test_results_do_not_mix_with_files_of_others(bundle, mixed):
     assert Path("masks/results.csv").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["results.csv", "results.html", "a_mask.png"])
+def test_a_folder_in_the_place_of_a_result_is_named(bundle, mixed, name):
+    Path("masks", name, "mine").mkdir(parents=True)
+    with pytest.raises(DataError, match=f"cannot write 'masks/{name}'"):
+        predict(bundle, str(mixed), "--html", "--overwrite")
+    assert Path("masks", name, "mine").is_dir()
+
+
 def test_a_second_run_segments_nothing_again(bundle, mixed, capsys):
     predict(bundle, str(mixed), "--overlays", "0")
     before = times()
