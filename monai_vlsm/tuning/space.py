@@ -37,6 +37,8 @@ _OWN = {
     "resume": "an interrupted trial is always resumed",
 }
 """Keys that are not searched, and why."""
+_ASKED = ("prompt", "val_prompt_level")
+"""Keys that say what a validation asks; other questions have another Dice."""
 _MOST_CHOICES = 1000
 _SETTINGS = {name for method in METHODS.values() for name in method.settings}
 """Keys that only some methods have."""
@@ -244,5 +246,19 @@ def _require_fitting(space: Space) -> None:
             raise DataError(
                 f"{key!r} is no setting of the method {' or '.join(map(repr, space.methods))}: leave it out."
             )
+    _require_same_questions(space)
     if not space.varied:
         raise DataError('there is nothing to search: give a key several choices, or a range with "low" and "high".')
+
+
+def _require_same_questions(space: Space) -> None:
+    """Refuse to compare validations that ask for different things."""
+    for key in _ASKED:
+        if key in space.varied:
+            raise DataError(f"{key!r} can be one value for all trials, not searched: Dice of other prompts is another.")
+    follows = str(space.config.get("val_prompt_level", "$")).startswith("$") and "val_prompt_level" not in space.keys
+    if "prompt_level" in space.varied and follows:
+        raise DataError(
+            '\'prompt_level\' changes what validations ask, too: give "val_prompt_level" one value, such as "p1", and '
+            "trials can be compared."
+        )

@@ -82,11 +82,19 @@ def test_what_is_told_of_a_space_is_its_file(read):
         ("[" * 100_000, "is no JSON"),
         ("{}", "nothing to search"),
         ({"max_epochs": 5}, "nothing to search"),
+        ({"prompt": ["cyst", "mass"]}, "'prompt' can be one value for all trials"),
+        ({"val_prompt_level": ["p1", "p6"]}, "'val_prompt_level' can be one value for all trials"),
+        ({"prompt_level": ["p1", "random"]}, 'give "val_prompt_level" one value'),
     ],
 )
 def test_what_no_trial_could_run_with_is_told_at_once(read, content, message):
     with pytest.raises(DataError, match=message):
         read(content)
+
+
+def test_prompts_of_training_are_searched_where_validation_asks_the_same(read):
+    assert list(read({"prompt_level": ["p1", "random"], "val_prompt_level": "p1"}).varied) == ["prompt_level"]
+    assert list(read({"prompt_level": ["p1", "random"]}, val_prompt_level="p6").varied) == ["prompt_level"]
 
 
 def test_a_space_that_is_not_there_is_told(config, tmp_path):
