@@ -5,10 +5,11 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -20,7 +21,6 @@ from torch import nn
 
 from monai_vlsm.data import load_datalist
 from monai_vlsm.data.phantom import write_phantom
-from monai_vlsm.networks import trained_parameters
 
 CONFIGS = Path(__file__).resolve().parents[2] / "bundles" / "phantom" / "configs"
 EPOCHS = 3
@@ -39,12 +39,37 @@ class DoNothing(nn.Module):
         return self.logit.expand(len(image), 1, *image.shape[-2:])
 
 
-class Stamp:
-    """Handler that notes CPU and wall seconds of every epoch; without what later handlers do at its end."""
+class Stopwatch:
+    """Counts the CPU seconds that functions take."""
 
     def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def around(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function``, its seconds counted."""
+
+        @wraps(function)
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            start = time.process_time()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                self.seconds += time.process_time() - start
+
+        return timed
+
+
+class Stamp:
+    """Handler that notes CPU and wall seconds of every epoch; without what later handlers do at its end.
+
+    Args:
+        aside: of whose seconds those of every epoch are noted, too.
+    """
+
+    def __init__(self, aside: Stopwatch) -> None:
         self.epochs: list[tuple[float, float]] = []
-        self._start = (0.0, 0.0)
+        self.asides: list[float] = []
+        self._start, self._aside, self._aside_start = (0.0, 0.0), aside, 0.0
 
     def attach(self, engine: Engine) -> None:
         """Register with an engine, before all other handlers."""
@@ -52,6 +77,7 @@ class Stamp:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._end)
 
     def _begin(self) -> None:
+        self._aside_start = self._aside.seconds
         self._start = (time.process_time(), time.perf_counter())
 
     def _end(self) -> None:
@@ -59,11 +85,17 @@ class Stamp:
             torch.cuda.synchronize()
         cpu, wall = self._start
         self.epochs.append((time.process_time() - cpu, time.perf_counter() - wall))
+        self.asides.append(self._aside.seconds - self._aside_start)
 
     def medians(self) -> tuple[float, float]:
         """Return CPU and wall seconds of an epoch, but for the first."""
         cpu, wall = zip(*self.epochs[1:], strict=True)
         return statistics.median(cpu), statistics.median(wall)
+
+    def apart(self) -> tuple[float, float]:
+        """Return CPU seconds of an epoch but for the first, without what was counted aside, and those."""
+        rest = [cpu - aside for (cpu, _), aside in zip(self.epochs, self.asides, strict=True)]
+        return statistics.median(rest[1:]), statistics.median(self.asides[1:])
 
 
 class Run:
@@ -83,7 +115,8 @@ class Run:
         if wrong:
             raise NotMeasured(f"train.json of this version has no key {wrong[0]!r}")
         self.parser.update({"bundle_root": str(folder), "dataset_dir": str(folder / "data"), **values})
-        self.training, self.validation = Stamp(), Stamp()
+        self.aside = Stopwatch()
+        self.training, self.validation = Stamp(self.aside), Stamp(self.aside)
         for key, stamp in (("train#handlers", self.training), ("validate#handlers", self.validation)):
             self.parser[key] = [stamp, *self.parser[key]]
 
@@ -120,36 +153,17 @@ def _around_nothing(toy: bool) -> dict[str, tuple[float, float, float]]:
                 max_epochs=EPOCHS,
                 device=torch.device("cpu"),
             )
-            run.train()
-            loss = {part: _loss_ms(run, part) for part in ("train", "validate")}
+            loss, optimizer = run["loss"], run["optimizer"]
+            loss.forward, optimizer.step = run.aside.around(loss.forward), run.aside.around(optimizer.step)
+            with patch.object(torch.Tensor, "backward", run.aside.around(torch.Tensor.backward)):
+                run.train()
     finally:
         torch.set_num_threads(threads)
-    cpu = {"train": run.training.medians()[0], "validate": run.validation.medians()[0]}
-    return {
-        part: (1000 * cpu[part] / run.entries(part) - loss[part], loss[part], run.entries(part) / cpu[part])
-        for part in cpu
-    }
-
-
-def _loss_ms(run: Run, part: str) -> float:
-    """Return CPU milliseconds per image of network, loss and optimizer alone, on batches that are there already."""
-    network, loss_function = run["network"], run["loss"]
-    optimizer = torch.optim.AdamW(trained_parameters(network))
-    prepare = run["prepare_batch"]
-    batches = [prepare(batch, torch.device("cpu"), False)[:2] for batch in run[f"{part}#dataloader"]]
-    times = []
-    for _ in range(EPOCHS):
-        start = time.process_time()
-        for image, label in batches:
-            if part == "validate":
-                with torch.no_grad():
-                    loss_function(network(image), label)
-                continue
-            optimizer.zero_grad(set_to_none=True)
-            loss_function(network(image), label).backward()
-            optimizer.step()
-        times.append(time.process_time() - start)
-    return 1000 * statistics.median(times) / run.entries(part)
+    found = {}
+    for part, stamp in (("train", run.training), ("validate", run.validation)):
+        rest, aside = (1000 * seconds / run.entries(part) for seconds in stamp.apart())
+        found[part] = rest, aside, 1000 / (rest + aside)
+    return found
 
 
 def training_loop(bench: Bench, precision: str) -> list[Row]:
@@ -210,14 +224,17 @@ def run_training(bench: Bench, precision: str) -> list[Row]:
 
 
 def cached_features(bench: Bench, precision: str) -> list[Row]:
-    """Compare an epoch of the shallow method from cached features with one without, loop and all."""
-    cached = _seconds_per_image(bench, precision, method="shallow", cache_features=True)
-    plain = _seconds_per_image(bench, precision, method="shallow")
-    what, units = "shallow epoch per image, from cached features against without", ("CPU s", "wall s")
-    return [
-        Row(what, precision, unit, own, other, own / other)
-        for unit, own, other in zip(units, cached, plain, strict=True)
-    ]
+    """Compare epochs of ``shallow`` and ``decoder`` from cached features with those without, loop and all."""
+    rows = []
+    for method in ("shallow", "decoder"):
+        cached = _seconds_per_image(bench, precision, method=method, cache_features=True)
+        plain = _seconds_per_image(bench, precision, method=method)
+        what, units = f"{method} epoch per image, from cached features against without", ("CPU s", "wall s")
+        rows += [
+            Row(what, precision, unit, own, other, own / other)
+            for unit, own, other in zip(units, cached, plain, strict=True)
+        ]
+    return rows
 
 
 def _seconds_per_image(bench: Bench, precision: str, **values: Any) -> tuple[float, float]:
