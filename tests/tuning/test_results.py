@@ -23,10 +23,10 @@ def row(number, outcome, dice, error="", **values) -> Row:
 @pytest.fixture
 def rows() -> list[Row]:
     return [
-        row(3, STOPPED_EARLY, 0.9, method="dense", learning_rate=1e-3, prompt=EVIL),
-        row(1, FINISHED, 0.8, method="dense", learning_rate=1e-2, prompt=EVIL, bottleneck=16),
-        row(0, FINISHED, 0.7, method="lora", learning_rate=1e-4, prompt="a", bottleneck=None),
-        row(2, FAILED, None, EVIL, method="lora", learning_rate=1e-3, prompt="a"),
+        row(3, STOPPED_EARLY, 0.9, method="dense", learning_rate=1e-3, backbone=EVIL),
+        row(1, FINISHED, 0.8, method="dense", learning_rate=1e-2, backbone=EVIL, bottleneck=16),
+        row(0, FINISHED, 0.7, method="lora", learning_rate=1e-4, backbone="a", bottleneck=None),
+        row(2, FAILED, None, EVIL, method="lora", learning_rate=1e-3, backbone="a"),
     ]
 
 
@@ -50,12 +50,12 @@ def test_the_table_has_every_trial_and_no_formula(rows, tmp_path):
         ("0", "finished", "0.7"),
         ("2", "failed", ""),
     ]
-    assert table[0]["prompt"] == table[3]["error"] == f"'{EVIL}"
+    assert table[0]["backbone"] == table[3]["error"] == f"'{EVIL}"
 
 
 def test_the_page_shows_all_keys_and_courses_and_no_markup_of_others(rows, read):
     rate = {"low": 1e-4, "high": 1e-2, "log": True}
-    space = read({"learning_rate": rate, "prompt": [EVIL, "a"], "bottleneck": [16, 32]})
+    space = read({"learning_rate": rate, "backbone": [EVIL, "a"], "bottleneck": [16, 32]})
     page = search_page(EVIL, rows, space, "python").html()
     assert "<script" not in page
     assert page.count("<svg") - page.count('aria-hidden="true"') == 2, "a scatter and the courses"
