@@ -28,7 +28,7 @@ sed -i '/^torch==[0-9.]*$/d' "$venv/constraints.txt"
 # sam2, which MONAI Label requires and we do not use, asks for PyTorch while it is built: give it the installed one.
 SAM2_BUILD_CUDA=0 install --no-build-isolation --constraint "$venv/constraints.txt" sam2==1.1.0
 # pydicom-seg 0.4.1, which the server imports, works with pydicom < 3 only, and that caps two more.
-install --constraint "$venv/constraints.txt" --editable . monailabel==0.8.5 "jsonschema<4" \
+install --constraint "$venv/constraints.txt" --editable ".[lora]" monailabel==0.8.5 "jsonschema<4" \
     "pydicom<3" "pynetdicom<3" "dicomweb-client<0.60" "setuptools<81" pytest
 
 # torchvision's own operators are missing where PyTorch is of another build (CPU and CUDA): the server imports it,
