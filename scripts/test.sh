@@ -40,7 +40,7 @@ $pytest --ignore tests/monai_label
 # MONAI Label lives in an environment of its own, with an older numpy. Without it, its tests say that they are skipped.
 test_with_label_env() {
     .venv-label/bin/python -m pytest -p no:cacheprovider tests/transforms tests/inferers tests/test_predictor.py \
-        tests/monai_label/test_app.py tests/monai_label/test_datastore.py
+        tests/predicting/test_plan.py tests/monai_label/test_app.py tests/monai_label/test_datastore.py
 }
 older_numpy=
 if wait "$label_env"; then
