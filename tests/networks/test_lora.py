@@ -13,6 +13,7 @@ from monai_vlsm.networks import adapter_state_dict, build_network, trained_param
 def lora(request, small_backbone):
     """A network that was trained: both factors are other than 0."""
     pytest.importorskip("peft", reason="peft is not installed")
+    torch.manual_seed(0)
     network = build_network("lora", small_backbone, lora_rank=2, lora_alpha=6, adapt_text=request.param)
     with torch.no_grad():
         for parameter in trained_parameters(network):
