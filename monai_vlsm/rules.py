@@ -71,8 +71,12 @@ def or_word(rule: Rule, *words: str) -> Rule:
 
 SWITCH = Rule("true or false, on a command line True or False", lambda value: type(value) is bool)
 
-WIDTH = whole(1, 65_536)
+WIDEST = 65_536
+WIDTH = whole(1, WIDEST)
 """Of a part of a network: many times that of any CLIPSeg. What asks for more is damaged, or wants all memory."""
+
+CONTEXTS, LORA_ALPHA, LORA_DROPOUT = whole(1, 64), number(1e-3, 1e5), number(0, 0.99)
+"""Settings of methods, in bundles and in networks."""
 
 
 def require_value(rule: Rule, value: Any, key: str, path: Any = None) -> None:

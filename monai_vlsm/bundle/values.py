@@ -7,7 +7,19 @@ from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from monai_vlsm.data.paraphrases import MOST_PARAPHRASES
-from monai_vlsm.rules import SWITCH, Rule, number, or_list, or_null, or_word, whole, word
+from monai_vlsm.rules import (
+    CONTEXTS,
+    LORA_ALPHA,
+    LORA_DROPOUT,
+    SWITCH,
+    Rule,
+    number,
+    or_list,
+    or_null,
+    or_word,
+    whole,
+    word,
+)
 
 _LONGEST_TEXT = 4096
 """Characters, of a path."""
@@ -62,7 +74,7 @@ RULES = {
     "cond_bottleneck": whole(1, 4096),
     "dataset_dir": _NAME,
     "context_depth": whole(1, 100),
-    "contexts": whole(1, 64),
+    "contexts": CONTEXTS,
     "device": word("'cpu', 'cuda', 'cuda:1' ...", r"(cpu|cuda|mps|xpu)(:[0-9]{1,3})?"),
     "early_stop_patience": whole(1, 100_000),
     "gradient_checkpointing": SWITCH,
@@ -72,8 +84,8 @@ RULES = {
     "lambda_dice": or_null(number(0, 1000)),
     "learning_rate": or_null(number(1e-12, 100)),
     "look_below": number(0, 1),
-    "lora_alpha": number(1e-3, 1e5),
-    "lora_dropout": number(0, 0.99),
+    "lora_alpha": LORA_ALPHA,
+    "lora_dropout": LORA_DROPOUT,
     "lora_rank": whole(1, 4096),
     "lr_factor": or_null(number(1e-6, 0.999)),
     "lr_patience": whole(0, 100_000),

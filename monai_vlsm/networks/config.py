@@ -10,7 +10,7 @@ from transformers.activations import ACT2FN
 
 from monai_vlsm.data.prompts import MAX_TOKENS
 from monai_vlsm.errors import DataError
-from monai_vlsm.rules import SWITCH, WIDTH, Rule, number, shortened, whole
+from monai_vlsm.rules import SWITCH, WIDEST, WIDTH, Rule, number, shortened, whole
 
 _MOST_LAYERS = 100
 """Many times those of any published CLIPSeg."""
@@ -58,7 +58,7 @@ FIELDS: dict[str, dict[str, Field]] = {
     "text_config": _ENCODER
     | {
         "vocab_size": Field(whole(2, 10_000_000)),
-        "max_position_embeddings": Field(whole(MAX_TOKENS, 65_536)),
+        "max_position_embeddings": Field(whole(MAX_TOKENS, WIDEST)),
         "eos_token_id": Field(_TOKEN.rule),
         "bos_token_id": _TOKEN,
         "pad_token_id": _TOKEN,

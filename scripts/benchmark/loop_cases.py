@@ -63,39 +63,34 @@ class Stamp:
     """Handler that notes CPU and wall seconds of every epoch; without what later handlers do at its end.
 
     Args:
-        aside: of whose seconds those of every epoch are noted, too.
+        aside: whose CPU seconds are noted apart from the others of an epoch.
     """
 
     def __init__(self, aside: Stopwatch) -> None:
-        self.epochs: list[tuple[float, float]] = []
-        self.asides: list[float] = []
-        self._start, self._aside, self._aside_start = (0.0, 0.0), aside, 0.0
+        self.epochs: list[tuple[float, float, float]] = []
+        self._start, self._aside = (0.0, 0.0, 0.0), aside
 
     def attach(self, engine: Engine) -> None:
         """Register with an engine, before all other handlers."""
         engine.add_event_handler(Events.EPOCH_STARTED, self._begin)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self._end)
 
+    def medians(self) -> tuple[float, float, float]:
+        """Return CPU seconds, wall seconds and CPU seconds aside of an epoch, but for the first."""
+        cpu, wall, aside = zip(*self.epochs[1:], strict=True)
+        return statistics.median(cpu), statistics.median(wall), statistics.median(aside)
+
     def _begin(self) -> None:
-        self._aside_start = self._aside.seconds
-        self._start = (time.process_time(), time.perf_counter())
+        self._start = self._now()
 
     def _end(self) -> None:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
-        cpu, wall = self._start
-        self.epochs.append((time.process_time() - cpu, time.perf_counter() - wall))
-        self.asides.append(self._aside.seconds - self._aside_start)
+        cpu, wall, aside = (end - start for end, start in zip(self._now(), self._start, strict=True))
+        self.epochs.append((cpu - aside, wall, aside))
 
-    def medians(self) -> tuple[float, float]:
-        """Return CPU and wall seconds of an epoch, but for the first."""
-        cpu, wall = zip(*self.epochs[1:], strict=True)
-        return statistics.median(cpu), statistics.median(wall)
-
-    def apart(self) -> tuple[float, float]:
-        """Return CPU seconds of an epoch but for the first, without what was counted aside, and those."""
-        rest = [cpu - aside for (cpu, _), aside in zip(self.epochs, self.asides, strict=True)]
-        return statistics.median(rest[1:]), statistics.median(self.asides[1:])
+    def _now(self) -> tuple[float, float, float]:
+        return time.process_time(), time.perf_counter(), self._aside.seconds
 
 
 class Run:
@@ -161,7 +156,7 @@ def _around_nothing(toy: bool) -> dict[str, tuple[float, float, float]]:
         torch.set_num_threads(threads)
     found = {}
     for part, stamp in (("train", run.training), ("validate", run.validation)):
-        rest, aside = (1000 * seconds / run.entries(part) for seconds in stamp.apart())
+        rest, _, aside = (1000 * seconds / run.entries(part) for seconds in stamp.medians())
         found[part] = rest, aside, 1000 / (rest + aside)
     return found
 
@@ -254,5 +249,5 @@ def _seconds_per_image(bench: Bench, precision: str, **values: Any) -> tuple[flo
             **values,
         )
         run.train()
-        cpu, wall = run.training.medians()
+        cpu, wall, _ = run.training.medians()
         return cpu / run.entries("train"), wall / run.entries("train")

@@ -9,7 +9,7 @@ from monai_vlsm.errors import UserError
 from monai_vlsm.networks.backbone import Backbone
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
-from monai_vlsm.rules import SWITCH, WIDTH, number, require_value
+from monai_vlsm.rules import LORA_ALPHA, LORA_DROPOUT, SWITCH, WIDTH, require_value
 
 _TARGETS = r"clip\.({encoders})_model\.encoder\.layers\.\d+\.self_attn\.(q|v)_proj"
 """Query and value of the encoders; names alone would also hit the decoder, which has projections of the same names."""
@@ -45,8 +45,8 @@ class CLIPSegLoRA(CLIPSegNetwork):
         precision: str = AUTO,
     ) -> None:
         require_value(WIDTH, lora_rank, "lora_rank")
-        require_value(number(1e-3, 1e5), lora_alpha, "lora_alpha")
-        require_value(number(0, 0.99), lora_dropout, "lora_dropout")
+        require_value(LORA_ALPHA, lora_alpha, "lora_alpha")
+        require_value(LORA_DROPOUT, lora_dropout, "lora_dropout")
         require_value(SWITCH, adapt_text, "adapt_text")
         numbers = {"lora_rank": lora_rank, "lora_alpha": lora_alpha, "lora_dropout": lora_dropout}
         super().__init__(backbone, prompt, "lora", {**numbers, "adapt_text": adapt_text}, precision=precision)

@@ -20,10 +20,9 @@ from monai_vlsm.networks.blocks import (
 from monai_vlsm.networks.blocks.hooks import Source
 from monai_vlsm.networks.nets.base import CLIPSegNetwork
 from monai_vlsm.networks.precision import AUTO
-from monai_vlsm.rules import require_value, whole
+from monai_vlsm.rules import CONTEXTS, require_value, whole
 
 FIRST_WORDS = "a photo of a"
-_MOST_CONTEXTS = 64
 """Leaves room for a prompt within the tokens of CLIP."""
 _PROJECTION_WIDTH = 64
 
@@ -41,7 +40,7 @@ class _PromptTunedCLIPSeg(CLIPSegNetwork):
         prompt: str = "",
         precision: str = AUTO,
     ) -> None:
-        require_value(whole(1, _MOST_CONTEXTS), contexts, "contexts")
+        require_value(CONTEXTS, contexts, "contexts")
         settings = {"contexts": contexts, "context_depth": context_depth}
         super().__init__(backbone, prompt, self.tuning_method, settings, precision=precision)
         require_value(whole(1, self._deepest()), context_depth, "context_depth")
