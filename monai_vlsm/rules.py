@@ -78,6 +78,9 @@ WIDTH = whole(1, WIDEST)
 CONTEXTS, LORA_ALPHA, LORA_DROPOUT = whole(1, 64), number(1e-3, 1e5), number(0, 0.99)
 """Settings of methods, in bundles and in networks."""
 
+MOST_LABELS = 65_535
+"""The largest value of a label map, which has 16 bits then."""
+
 
 def require_value(rule: Rule, value: Any, key: str, path: Any = None) -> None:
     """Raise a DataError unless ``value`` is what ``key`` may hold.

@@ -76,6 +76,11 @@ def test_every_room_is_on_a_floor_once_and_has_modules():
     assert set(rooms) == {architecture.room_of(name) for name in GRAPH}
 
 
+def heavy_imports_of(modules) -> str:
+    code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'monai', 'transformers'}} & set(sys.modules)))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.mark.parametrize(
     "room",
     [
@@ -97,9 +102,12 @@ def test_every_room_is_on_a_floor_once_and_has_modules():
 def test_a_room_without_torch_stays_without_it(room):
     modules = [name for name in GRAPH if architecture.room_of(name) == room]
     assert modules
-    code = f"import sys, {', '.join(modules)}; print(sorted({{'torch', 'monai', 'transformers'}} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    assert heavy_imports_of(modules) == "[]"
+
+
+def test_who_deals_out_images_needs_no_torch():
+    """It would take seconds in each process that begins, of which Ray has many."""
+    assert heavy_imports_of(["monai_vlsm.predicting.ray_engine", "monai_vlsm.predicting.job_file"]) == "[]"
 
 
 def test_the_drawing_is_in_step_with_the_imports():

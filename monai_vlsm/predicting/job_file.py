@@ -19,8 +19,7 @@ from monai_vlsm.bundle.values import RULES, TEXT
 from monai_vlsm.errors import DataError, MissingFileError, told_of
 from monai_vlsm.predicting.jobs import Ask, Job
 from monai_vlsm.predicting.sources import named_sources
-from monai_vlsm.rules import require_value, shortened
-from monai_vlsm.transforms.overlap import MOST_LABELS
+from monai_vlsm.rules import MOST_LABELS, require_value, shortened
 
 _COLUMNS = ("image", "prompt", "label", "value")
 _DELIMITERS = ",;\t"

@@ -13,7 +13,7 @@ from monai_vlsm.predicting.jobs import Ask, Job
 from monai_vlsm.predicting.plan import Plan
 from monai_vlsm.predicting.records import other_records
 from monai_vlsm.predicting.targets import LABEL_MAP, LABELS
-from monai_vlsm.transforms.overlap import MOST_LABELS
+from monai_vlsm.rules import MOST_LABELS
 
 _FIRST = ((255, 72, 72), (70, 170, 255), (250, 200, 40), (200, 110, 255), (40, 210, 190), (255, 140, 60))
 _GOLDEN = 0.618034

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-MOST_LABELS = 65535
-"""The largest value of a label map, which has 16 bits then."""
+from monai_vlsm.rules import MOST_LABELS
 
 
 def merge_labels(
