@@ -21,6 +21,8 @@ from monai_vlsm.errors import DataError, find_message, with_causes
 
 STORE = 200 << 20
 """Bytes of Ray's store on this machine; what is to be done goes through it, and no images."""
+NICENESS = "RAY_worker_niceness", "0"
+"""Variable for what begins here: of itself Ray takes 15, with which workers hardly get on beside other work."""
 _VARIABLES = ("MONAI_VLSM_", "HF_HOME", "HF_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "XDG_CACHE_HOME")
 """Beginnings of the environment variables that workers take over."""
 _PRIVATE = "monai_vlsm_ray_"
@@ -91,6 +93,7 @@ def cluster(address: str | None) -> Iterator[None]:
     # Ray reads these when it is imported; it sends statistics to its makers unless it is told not to.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    os.environ.setdefault(*NICENESS)
     if address is None:  # its name speaks of other systems; on all of them Ray keeps to the loopback without it
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     with _token() if address is None else nullcontext():

@@ -19,7 +19,7 @@ from predicting.conftest import read_results
 from predicting.ray_workers import POISON, DiesOnce, Pretends, count_or_die
 
 from monai_vlsm.__main__ import main
-from monai_vlsm.cluster import Pool, Surroundings, each, share
+from monai_vlsm.cluster import NICENESS, Pool, Surroundings, each, share
 from monai_vlsm.errors import DataError
 from monai_vlsm.predicting import ray_engine
 from monai_vlsm.predicting.jobs import make_jobs
@@ -39,6 +39,7 @@ def cluster():
     options = {"include_dashboard": False, "object_store_memory": 80 << 20, "log_to_driver": False}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", PATH)
+        patch.setenv(*NICENESS)
         context = ray.init("local", num_cpus=2, **options)
     yield context.address_info["gcs_address"]
     ray.shutdown()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,16 +37,16 @@ def command(bundle, phantom, folder, *more) -> list[str]:
     return ["tune", str(bundle), "--space", str(space), "--data", str(phantom), "--out", str(folder / "out"), *more]
 
 
-def processes(group: int) -> list[int]:
-    """Return the processes that a command started, itself among them, by their session."""
-    found = []
+def processes(group: int) -> dict[int, int]:
+    """Return the processes that a command started, itself among them, by their session, and how nice each is."""
+    found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[3]) == group and fields[0] != "Z":
-            found.append(int(path.parent.name))
+            found[int(path.parent.name)] = int(fields[16])
     return found
 
 
@@ -54,8 +54,11 @@ def listening(processes) -> list[str]:
     """Return the addresses, in hexadecimal, at which processes wait for connections."""
     lines = [line.split() for name in ("tcp", "tcp6") for line in Path("/proc/net", name).read_text().splitlines()[1:]]
     addresses = {f"socket:[{line[9]}]": line[1].partition(":")[0] for line in lines if line[3] == LISTENS}
-    links = [os.readlink(link) for process in processes for link in Path(f"/proc/{process}/fd").glob("*")]
-    return [addresses[link] for link in links if link in addresses]
+    found = []
+    for link in (link for process in processes for link in Path(f"/proc/{process}/fd").glob("*")):
+        with suppress(OSError):  # closed meanwhile
+            found.append(addresses.get(os.readlink(link)))
+    return [address for address in found if address]
 
 
 def stop():
@@ -68,26 +71,33 @@ def trials(out) -> list:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory, phantom) -> SimpleNamespace:
-    """A search of three trials on Ray, which is killed once the first is finished and the second has begun."""
+    """A search of many trials on Ray, which is killed once the first is finished and the second has begun."""
     folder = tmp_path_factory.mktemp("killed")
     bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, folder / "bundle")
-    line = command(bundle, phantom, folder, "--trials", "3", "--workers", "1")
+    line = command(bundle, phantom, folder, "--workers", "1", "--trials")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder / "nowhere")}
-    driver = subprocess.Popen([sys.executable, "-m", "monai_vlsm", *line], env=environment, start_new_session=True)
+    search = [sys.executable, "-m", "monai_vlsm", *line, "1000"]
+    driver = subprocess.Popen(search, env=environment, start_new_session=True)
     try:
         while not any(trial.number and trial.intermediate_values for trial in trials(folder / "out")):
             assert driver.poll() is None
             time.sleep(0.2)
-        addresses = listening(processes(driver.pid))
+        niceness = processes(driver.pid)
+        addresses = listening(niceness)
     finally:
         driver.send_signal(signal.SIGKILL)
         driver.wait()
-    return SimpleNamespace(folder=folder, bundle=bundle, addresses=addresses, line=line)
+    return SimpleNamespace(folder=folder, bundle=bundle, addresses=addresses, niceness=niceness, line=line)
 
 
 def test_ray_listens_on_the_loopback_alone(killed):
     assert killed.addresses
     assert set(killed.addresses) <= set(LOOPBACK)
+
+
+def test_workers_are_as_urgent_as_other_processes(killed):
+    """Beside other work they would hardly get on."""
+    assert set(killed.niceness.values()) == {os.getpriority(os.PRIO_PROCESS, 0)}
 
 
 def test_nothing_is_written_into_the_home_of_the_user(killed):
@@ -98,14 +108,14 @@ def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypat
     out = killed.folder / "out"
     before = [trial.state for trial in trials(out)]
     assert before[0] == TrialState.COMPLETE
-    assert before[-1] == TrialState.RUNNING
     finished = (out / "trials" / "000" / "log.txt").stat().st_mtime_ns
     monkeypatch.setattr(searching, "each", one_after_the_other)
     monkeypatch.setattr(searching, "cluster", lambda address: nullcontext())
     monkeypatch.setattr(searching, "pool", lambda workers: searching.Pool(1, 1, 0))
-    assert main(killed.line) == 0
+    assert main([*killed.line, str(len(before) + 1)]) == 0
     assert (out / "trials" / "000" / "log.txt").stat().st_mtime_ns == finished
-    assert len(trials(out)) == 3
+    assert len(trials(out)) == len(before) + 1
+    assert all(trial.state.is_finished() for trial in trials(out))
     assert "monai.bundle run training" in capsys.readouterr().out
     files = [str(killed.bundle / "configs" / "train.json"), str(out / "best.json")]
     workflow = ConfigWorkflow(files, run_id="training", logging_file=False)
