@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna import Trial as StudyTrial
     from optuna.trial import FrozenTrial
+
+
+_ABANDONED = 30
+"""Seconds; a process that lives has the lock of the journal for as long as a line takes to be written."""
 
 
 def run_search(search: Search, space: Space, trials: int, address: str | None, workers: int | None) -> Study:
@@ -68,8 +74,7 @@ def _opened(search: Search, space: Space) -> Study:
     """Return the study of a folder, which a stranger may have written, once all of it is known to be sound."""
     journal = search.out / JOURNAL
     try:
-        # Of a killed process: the search has its own lock.
-        Path(f"{journal}.lock").unlink(missing_ok=True)
+        _remove_abandoned(Path(f"{journal}.lock"))
         study = open_study(search.out)
         if study.direction.name != "MAXIMIZE":
             raise ValueError("it looks for the lowest Dice")
@@ -82,6 +87,16 @@ def _opened(search: Search, space: Space) -> Study:
             f"{str(journal)!r} is damaged ({type(error).__name__}: {error}): begin anew with another --out."
         ) from error
     return study
+
+
+def _remove_abandoned(lock: Path) -> None:
+    """Remove what a killed process left; a worker, which may outlive its killed search for a while, keeps its own.
+
+    For a lock that points nowhere, as in a folder that was moved, Optuna would wait without end.
+    """
+    with suppress(FileNotFoundError):
+        if not (lock.is_symlink() and lock.exists() and time.time() - lock.lstat().st_mtime < _ABANDONED):
+            lock.unlink()
 
 
 def _require_sound(trial: FrozenTrial, search: Search, space: Space) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -164,8 +165,30 @@ def test_half_a_line_and_a_lock_of_a_killed_process_are_in_nobodys_way(asked, st
     searched.run(1)
     with (searched.out / JOURNAL).open("ab") as file:
         file.write(b'{"op_code":6,"trial')
-    Path(f"{searched.out / JOURNAL}.lock").symlink_to(searched.out / JOURNAL)
+    lock = Path(f"{searched.out / JOURNAL}.lock")
+    lock.symlink_to(searched.out / JOURNAL)
+    os.utime(lock, (0, 0), follow_symlinks=False)
     assert len(searched.run(2)) == 2
+    lock.symlink_to(searched.out / "moved from there")
+    assert len(searched.run(3)) == 3
+
+
+def test_a_worker_that_outlives_a_killed_search_keeps_the_lock_of_the_journal(asked, started, monkeypatch):
+    """Taken away from it, both would write at once, and it would take away that of the search."""
+    searched = asked()
+    searched.run(1)
+    lock = Path(f"{searched.out / JOURNAL}.lock")
+    lock.symlink_to(searched.out / JOURNAL)
+    waited = []
+
+    def wait(seconds) -> None:
+        assert lock.is_symlink()
+        waited.append(seconds)
+        lock.unlink()
+
+    monkeypatch.setattr("optuna.storages.journal._file.time.sleep", wait)
+    assert len(searched.run(2)) == 2
+    assert len(waited) == 1
 
 
 def test_the_journal_is_read_once_and_by_each_trial(asked, started, monkeypatch):
