@@ -32,7 +32,7 @@ wait "$types"
 # One thread per process: two processes with two spinning threads each are slower than none.
 export OMP_NUM_THREADS=1
 # In the order of the files: the few tests of the longest files would come last, and one of the two workers would wait.
-pytest="$python -m pytest -n 2 --dist loadfile --no-loadscope-reorder"
+pytest="$python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart 0"
 if [ $# -gt 0 ]; then
     exec $pytest "$@"
 fi
