@@ -36,6 +36,7 @@ def write_inputs(folder: Path, number: int) -> None:
         picture.save(folder / "images" / f"{index}.png")
     shutil.copytree(ROOT / "bundles" / "phantom", folder / "bundle", ignore=shutil.ignore_patterns("eval", "models"))
     (folder / "bundle" / "models").mkdir()
+    torch.manual_seed(0)
     torch.save({"model": CLIPSegDenseAdapter("tiny").state_dict()}, folder / "bundle" / "models" / "model.pt")
 
 
