@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import logging
+import json
 import os
+import random
 import shutil
 import socket
-from functools import partial
+import subprocess
+import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from bundles.quick import QUICK, ROOT
-from forked import start_fork
 from monai.bundle import run
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -20,6 +23,7 @@ from monai_vlsm.data.phantom import write_phantom
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="this PyTorch has no torch.distributed")
 EPOCHS = 2
+MOST_SECONDS = 300
 # Their eleven training entries are steps of 4, 4 and 3; seven validation entries are steps of 4 and 3.
 IMAGES = {"training": 7, "validation": 5, "test": 1}
 # AdamW divides gradients by their size: where that is nothing but rounding, so is the direction of its step.
@@ -30,26 +34,40 @@ def settings(root: Path, data: Path, epochs: int = EPOCHS) -> dict:
     return {**QUICK, **LINEAR, "max_epochs": epochs, "bundle_root": str(root), "dataset_dir": str(data)}
 
 
+def free_port() -> int:
+    """Return a port that is free, and below those that the system deals out to whoever asks for any."""
+    while True:
+        port = random.randrange(20000, 32000)
+        with suppress(OSError), socket.socket() as free:
+            free.bind(("127.0.0.1", port))
+            return port
+
+
 def launch(root: Path, data: Path, **options) -> str:
     """Train in two processes of this machine, which torchrun would tell the same, and return what they print."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free.getsockname()[1], "WORLD_SIZE": 2}
     configs = [str(root / "configs" / f"{name}.json") for name in ("train", "multi_gpu_train")]
     given = {name: value for name, value in {**settings(root, data), **options}.items() if name != "device"}
-
-    def train(rank: int) -> None:
-        own = {**told, "RANK": rank, "LOCAL_RANK": rank, "CUDA_VISIBLE_DEVICES": ""}
-        os.environ |= {name: str(value) for name, value in own.items()}
-        logging.root.manager.loggerDict.pop("epoch", None)  # it prints where an earlier test printed
-        run(run_id="training", config_file=configs, **given)
-
+    code = "import json, sys; from monai.bundle import run; run(run_id='training', **json.loads(sys.argv[1]))"
+    command = [sys.executable, "-c", code, json.dumps({"config_file": configs, **given})]
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port(), "WORLD_SIZE": 2}
+    told |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": 1}
     outputs = [root.parent / f"{rank}.txt" for rank in range(2)]
-    processes = [start_fork(partial(train, rank), output) for rank, output in enumerate(outputs)]
+    processes = []
+    for rank, output in enumerate(outputs):
+        own = {name: str(value) for name, value in {**told, "RANK": rank, "LOCAL_RANK": rank}.items()}
+        with output.open("wb") as file:
+            processes.append(subprocess.Popen(command, env=os.environ | own, stdout=file, stderr=file))
+    end = time.monotonic() + MOST_SECONDS
+    # If one fails, the other would wait for it half an hour.
+    while any(process.poll() is None for process in processes) and not any(process.returncode for process in processes):
+        if time.monotonic() > end:
+            break
+        time.sleep(0.1)
     for process in processes:
-        process.join()
+        process.kill()
+        process.wait()
     printed = "".join(output.read_text(encoding="utf-8") for output in outputs)
-    assert [process.exitcode for process in processes] == [0, 0], printed[-3000:]
+    assert [process.returncode for process in processes] == [0, 0], printed[-3000:]
     return printed
 
 

@@ -11,6 +11,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
 
 import numpy as np
 import pytest
@@ -40,9 +41,10 @@ def cluster():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", PATH)
         patch.setenv(*NICENESS)
-        context = ray.init("local", num_cpus=2, **options)
-    yield context.address_info["gcs_address"]
-    ray.shutdown()
+        patch.setenv("RAY_AUTH_TOKEN", token_hex())  # it would write one into the home
+        yield ray.init("local", num_cpus=2, **options).address_info["gcs_address"]
+        ray.shutdown()
+    os.environ.pop("RAY_AUTH_MODE", None)  # which it has set, and with which other clusters would write theirs
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,8 @@ def killed(tmp_path_factory, phantom) -> SimpleNamespace:
     folder = tmp_path_factory.mktemp("killed")
     bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, folder / "bundle")
     line = command(bundle, phantom, folder, "--workers", "1", "--trials")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder / "nowhere")}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    environment = {**inherited, "PYTHONPATH": str(ROOT), "HOME": str(folder / "nowhere")}
     search = [sys.executable, "-m", "monai_vlsm", *line, "1000"]
     driver = subprocess.Popen(search, env=environment, start_new_session=True)
     try:
