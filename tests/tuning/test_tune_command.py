@@ -24,7 +24,7 @@ from monai_vlsm.__main__ import main
 from monai_vlsm.bundle.released import OWN_BACKBONE
 from monai_vlsm.errors import DataError, UserError
 from monai_vlsm.tuning import search as searching
-from monai_vlsm.tuning.study import open_study
+from monai_vlsm.tuning.study import JOURNAL, open_study
 
 pytest.importorskip("ray")
 LISTENS = "0A"
@@ -66,13 +66,22 @@ def stop():
 
 
 def trials(out) -> list:
-    return open_study(out).trials if (out / "study.journal").exists() else []
+    return open_study(out).trials
+
+
+def second_is_under_way(out, copy) -> bool:
+    """Look at a copy of the journal: the search may be stopped while it has the lock."""
+    if not (out / JOURNAL).exists():
+        return False
+    shutil.copy(out / JOURNAL, copy / JOURNAL)
+    last = [trial for trial in trials(copy) if trial.number][-1:]
+    return any(trial.state == TrialState.RUNNING and trial.intermediate_values for trial in last)
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory, phantom) -> SimpleNamespace:
     """A search of many trials on Ray, which is killed once the first is finished and the second has begun."""
-    folder = tmp_path_factory.mktemp("killed")
+    folder, copy = tmp_path_factory.mktemp("killed"), tmp_path_factory.mktemp("copy")
     bundle = shutil.copytree(ROOT / "bundles" / BUNDLE, folder / "bundle")
     line = command(bundle, phantom, folder, "--workers", "1", "--trials")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
@@ -80,9 +89,12 @@ def killed(tmp_path_factory, phantom) -> SimpleNamespace:
     search = [sys.executable, "-m", "monai_vlsm", *line, "1000"]
     driver = subprocess.Popen(search, env=environment, start_new_session=True)
     try:
-        while not any(trial.number and trial.intermediate_values for trial in trials(folder / "out")):
-            assert driver.poll() is None
+        driver.send_signal(signal.SIGSTOP)
+        while not second_is_under_way(folder / "out", copy):
+            driver.send_signal(signal.SIGCONT)
             time.sleep(0.2)
+            assert driver.poll() is None
+            driver.send_signal(signal.SIGSTOP)
         niceness = processes(driver.pid)
         addresses = listening(niceness)
     finally:
@@ -109,6 +121,7 @@ def test_a_killed_search_goes_on_and_its_best_is_trained_again(killed, monkeypat
     out = killed.folder / "out"
     before = [trial.state for trial in trials(out)]
     assert before[0] == TrialState.COMPLETE
+    assert before[-1] == TrialState.RUNNING
     finished = (out / "trials" / "000" / "log.txt").stat().st_mtime_ns
     monkeypatch.setattr(searching, "each", one_after_the_other)
     monkeypatch.setattr(searching, "cluster", lambda address: nullcontext())
